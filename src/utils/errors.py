@@ -1,0 +1,25 @@
+"""The errors that a user can cause, told in one message: what was given, what is allowed, what to do."""
+
+from collections.abc import Iterable
+
+from rapidfuzz import process
+
+
+class ConfigError(Exception):
+    """A user's mistake, met before anything starts; the command line prints it and exits with status 2."""
+
+
+class RunError(Exception):
+    """A run that cannot go on; its last good state has been saved."""
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """A hint that names the nearest of the allowed words; empty if none is near."""
+    match = process.extractOne(word, list(allowed), score_cutoff=60)
+    return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def unknown(what: str, given: str, allowed: Iterable[str]) -> ConfigError:
+    """The error for a name that is not among the allowed ones."""
+    names = sorted(allowed)
+    return ConfigError(f"unknown {what} '{given}'.{nearest(given, names)}\nAllowed: {', '.join(names)}.")
