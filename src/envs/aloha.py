@@ -4,7 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from envs.vec_env import Array, BatchedGame, EnvInfo, Observation
+from envs import aloha_policies
+from envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
 from utils.errors import ConfigError
 
 Adjacency = Literal["grid", "casec"]
@@ -100,3 +101,6 @@ class Aloha(BatchedGame):
 
     def episode_info(self) -> dict[str, Array]:
         return {"sent": self.sent.astype(np.float32), "collided": self.collided.astype(np.float32)}
+
+    def reference_policies(self) -> dict[str, Policy]:
+        return aloha_policies.reference_policies(self)

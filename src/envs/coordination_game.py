@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from envs.vec_env import Array, BatchedGame, EnvInfo, Observation
+from envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
 from utils.errors import ConfigError
 
 RewardBound = Literal["inclusive", "strict"]
@@ -101,3 +101,14 @@ class CoordinationGame(BatchedGame):
         state = self.bits.astype(np.float32)
         n_agents = self.info.n_agents
         return Observation(np.repeat(state[:, None], n_agents, axis=1), state, None)
+
+    def reference_policies(self) -> dict[str, Policy]:
+        shape = self.bits.shape
+        reward = state_reward(all_states(self.info.n_agents), self.difference_bound, self.reward_bound)
+        actions = all_states(self.info.n_agents)
+        best = actions[(next_state_distribution(actions, self.epsilon) @ reward).argmax()]
+        return {
+            "uniform random": lambda: self.rng.integers(0, 2, size=shape),
+            "all ones (second best)": lambda: np.ones(shape, dtype=np.int64),
+            "optimum": lambda: np.broadcast_to(best, shape),
+        }

@@ -1,12 +1,14 @@
 """The interface that runners see: B games stepped together, with autoreset and the final observation kept."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Policy = Callable[[], Array]  # the joint actions [B, N] for the present state of the game it was made for
 
 
 class EnvInfo(NamedTuple):
@@ -102,6 +104,10 @@ class BatchedGame(VecEnv):
 
     def episode_info(self) -> dict[str, Array]:
         """Facts of the episodes as they end, [B] each."""
+        return {}
+
+    def reference_policies(self) -> dict[str, Policy]:
+        """Scripted policies by name, each a function of this game's present state (envs/references.py)."""
         return {}
 
     def reset(self, seed: int | None = None) -> Observation:

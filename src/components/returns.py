@@ -1,0 +1,31 @@
+"""Advantages and returns of recorded segments."""
+
+import torch
+from torch import Tensor
+
+
+def generalised_advantages(
+    reward: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    terminated: Tensor,
+    done: Tensor,
+    gamma: float,
+    gae_lambda: float,
+) -> Tensor:
+    """A_t = delta_t + gamma lambda (1 - done_t) A_{t+1},  delta_t = r_t + gamma (1 - terminated_t) V(s_{t+1}) - V(s_t).
+
+    Schulman et al. 2016, equation 16. An episode that is cut off without having ended (done but not terminated)
+    bootstraps from the value of its last state and passes nothing back from the next episode.
+
+    reward, terminated, done: [B, T, 1]. value: [B, T, V], V = 1 or one value an agent. next_value: likewise, of the
+    state that followed the action (at a truncation the last one of that episode). Returns A [B, T, V].
+    """
+    delta = reward + gamma * (1 - terminated) * next_value - value  # [B, T, V]
+    carry = gamma * gae_lambda * (1 - done)  # [B, T, 1]
+    advantages = torch.empty_like(delta)
+    running = torch.zeros_like(delta[:, 0])  # [B, V]
+    for t in range(delta.shape[1] - 1, -1, -1):
+        running = delta[:, t] + carry[:, t] * running
+        advantages[:, t] = running
+    return advantages

@@ -1,0 +1,49 @@
+"""Running moments of the returns, in whose units the critic learns."""
+
+import torch
+from torch import Tensor, nn
+
+SMALLEST_VARIANCE = 1e-4
+
+
+class RunningMoments(nn.Module):
+    """Exponentially decaying mean and variance, without bias towards their start; the identity until first updated."""
+
+    mean: Tensor
+    square: Tensor
+    weight: Tensor
+
+    def __init__(self, decay: float):
+        super().__init__()
+        self.decay = decay
+        for name in ("mean", "square", "weight"):  # decayed sums of x, x^2 and 1
+            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+
+    @torch.no_grad()
+    def update(self, values: Tensor, weight: Tensor) -> None:
+        """Take in values that count with `weight` (0 or 1), as one step of the average."""
+        count = weight.sum(dtype=torch.float64)
+        if count == 0:
+            return
+        doubles = values.double()
+        for total, power in ((self.mean, doubles), (self.square, doubles.square())):
+            total.mul_(self.decay).add_((1 - self.decay) * (power * weight).sum() / count)
+        self.weight.mul_(self.decay).add_(1 - self.decay)
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation."""
+        if self.weight == 0:
+            return torch.zeros_like(self.mean).float(), torch.ones_like(self.mean).float()
+        mean = self.mean / self.weight
+        variance = (self.square / self.weight - mean.square()).clamp(min=SMALLEST_VARIANCE)
+        return mean.float(), variance.sqrt().float()
+
+    def normalise(self, values: Tensor) -> Tensor:
+        """Into units of the running deviation about the running mean."""
+        mean, deviation = self.moments()
+        return (values - mean) / deviation
+
+    def denormalise(self, values: Tensor) -> Tensor:
+        """Back from these units."""
+        mean, deviation = self.moments()
+        return values * deviation + mean

@@ -1,0 +1,144 @@
+"""Agents that act independently: chooses actions, and evaluates recorded ones."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from components.action_selectors import choose, exponential_noise, mask_logits
+from components.episode_buffer import EpisodeBatch, Field, Scheme
+from envs.vec_env import EnvInfo
+from modules.agents.actor import Actor, ActorSpec
+from utils.config import Config
+from utils.seeding import Generators
+
+
+class Step(NamedTuple):
+    """What B games show at one step."""
+
+    obs: Tensor  # [B, N, D]
+    state: Tensor  # [B, S]
+    avail_actions: Tensor | None  # [B, N, A]; None: all available
+    last_actions: Tensor  # [B, N]; -1 at the start of an episode
+    starts: Tensor  # [B] float, 1 where an episode starts
+
+
+class Selection(NamedTuple):
+    """The joint actions of B games."""
+
+    actions: Tensor  # [B, N] int64
+    hidden: Tensor  # [B, N, H_rnn]
+    recorded: dict[str, Tensor]  # what the mac's scheme declares, [B, ...] each
+    adjacency: Tensor | None = None  # [B, N, N]; None: agents are independent
+
+
+class Evaluation(NamedTuple):
+    """The policy's view of recorded actions."""
+
+    log_prob: Tensor  # [B, T, N] of the recorded actions
+    entropy: Tensor  # [B, T, N] of the local policies
+    adjacency: Tensor | None = None  # [B, T, N, N] with the gradient of the DAG networks; None: agents are independent
+    dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
+
+
+class BasicMAC(nn.Module):
+    """Multi-agent controller of the product policy. Owns the actor; never keeps hidden state, noise or generators."""
+
+    agent_ids: Tensor
+
+    def __init__(self, config: Config, info: EnvInfo, generators: Generators):
+        super().__init__()
+        self.config, self.info = config, info
+        n_agents, n_actions = info.n_agents, info.n_actions
+        self.register_buffer("agent_ids", torch.eye(n_agents), persistent=False)  # [N, N]
+        spec = ActorSpec(
+            n_agents=n_agents,
+            n_actions=n_actions,
+            input_dim=info.obs_dim + n_agents * config.obs_agent_id + n_actions * config.obs_last_action,
+            parent_dim=self.parent_dim(),
+            hidden_dim=config.hidden_dim,
+            agent=config.agent,
+            fusion=config.dag.fusion,
+            share_params=config.share_params,
+            share_heads=config.share_heads,
+        )
+        self.actor = Actor(spec, generators["actor_init"], generators["parents_init"])
+
+    def parent_dim(self) -> int:
+        """Width of what an agent hears from each parent; 0: it has none."""
+        return 0
+
+    def scheme(self) -> Scheme:
+        """What this controller reads from, and adds to, each recorded step."""
+        n_agents = self.info.n_agents
+        scheme = {
+            "obs": Field((n_agents, self.info.obs_dim)),
+            "starts": Field(()),
+            "actions": Field((n_agents,), torch.int64),
+            "log_prob": Field((n_agents,)),
+        }
+        if self.info.masks_actions:
+            scheme["avail_actions"] = Field((n_agents, self.info.n_actions), torch.bool)
+        if self.config.obs_last_action:
+            scheme["last_actions"] = Field((n_agents,), torch.int64)
+        return scheme
+
+    def init_hidden(self, batch_size: int) -> Tensor:
+        """The hidden state before an episode, [B, N, H_rnn]."""
+        return self.agent_ids.new_zeros(batch_size, self.info.n_agents, self.actor.hidden_size)
+
+    def draw_noise(self, batch_size: int, generators: Generators, fraction: float) -> dict[str, Tensor]:
+        """All randomness of one step of B games; `fraction` of training is done."""
+        shape = (batch_size, self.info.n_agents, self.info.n_actions)
+        return {"action_noise": exponential_noise(shape, generators["actions"], self.agent_ids.device)}
+
+    def inputs(self, obs: Tensor, last_actions: Tensor | None) -> Tensor:
+        """The agents' own inputs [B, T, N, D'] from obs [B, T, N, D] and, where they see them, last_actions [B, T, N]."""
+        parts = [obs]
+        if self.config.obs_agent_id:
+            parts.append(self.agent_ids.expand(*obs.shape[:-1], -1))
+        if last_actions is not None:
+            actions = torch.arange(self.info.n_actions, device=obs.device)
+            parts.append((last_actions.unsqueeze(-1) == actions).to(obs.dtype))
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else obs
+
+    def encode_step(self, step: Step, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [B, N, H] of one step, and the new hidden state."""
+        last_actions = step.last_actions.unsqueeze(1) if self.config.obs_last_action else None  # [B, 1, N]
+        inputs = self.inputs(step.obs.unsqueeze(1), last_actions)  # [B, 1, N, D']
+        encoding = self.actor.encode(inputs, hidden, step.starts.unsqueeze(1))
+        return encoding.features.squeeze(1), encoding.hidden
+
+    @torch.no_grad()
+    def select_actions(
+        self, step: Step, hidden: Tensor, noise: dict[str, Tensor] | None, fraction: float = 0.0
+    ) -> Selection:
+        """Act in B games; noise None takes the likeliest actions."""
+        features, hidden = self.encode_step(step, hidden)
+        logits = mask_logits(self.actor.logits(features), step.avail_actions)  # [B, N, A]
+        log_probs = logits.log_softmax(-1)  # [B, N, A]
+        actions = choose(log_probs, noise["action_noise"] if noise else None)  # [B, N]
+        log_prob = log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)  # [B, N]
+        return Selection(actions, hidden, {"log_prob": log_prob})
+
+    def evaluate(
+        self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
+    ) -> Evaluation:
+        """Log-probabilities of recorded actions, with gradients; `with_stats` also fills `dag_stats`."""
+        features = self.encode_batch(batch)  # [B, T, N, H]
+        return self.score(self.actor.logits(features.flatten(0, 1)), batch)
+
+    def encode_batch(self, batch: EpisodeBatch) -> Tensor:
+        """Features [B, T, N, H] of all recorded observations."""
+        inputs = self.inputs(batch["obs"], batch["last_actions"] if self.config.obs_last_action else None)  # [B, T, N, D']
+        return self.actor.encode(inputs, batch.first_hidden, batch["starts"]).features
+
+    def score(self, logits: Tensor, batch: EpisodeBatch) -> Evaluation:
+        """logits [B * T, N, A] -> log-probability and entropy of the recorded actions."""
+        avail = batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None
+        log_probs = mask_logits(logits, avail).log_softmax(-1)  # [B*T, N, A]
+        actions = batch["actions"].flatten(0, 1).unsqueeze(-1)  # [B*T, N, 1]
+        log_prob = log_probs.gather(-1, actions).squeeze(-1)  # [B*T, N]
+        entropy = -(log_probs.exp() * log_probs).sum(-1)  # [B*T, N]
+        shape = batch["actions"].shape
+        return Evaluation(log_prob.view(shape), entropy.view(shape))

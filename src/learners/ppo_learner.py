@@ -1,0 +1,200 @@
+"""PPO for cooperating agents (MAPPO, IPPO): one update from one batch of segments."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from components.episode_buffer import EpisodeBatch, Field, Scheme
+from components.losses import clipped_surrogate, clipped_value_loss, masked_mean
+from components.returns import generalised_advantages
+from components.running_stats import RunningMoments
+from controllers.basic_controller import BasicMAC, Evaluation
+from envs.vec_env import EnvInfo
+from modules.critics.critics import REGISTRY as CRITICS
+from modules.critics.critics import Critic
+from utils.config import Config, schedule
+from utils.errors import RunError
+from utils.seeding import Generators
+
+Statistics = dict[str, Tensor]
+
+
+class Targets(NamedTuple):
+    """What the epochs of one update aim at; V = 1 or N values a step."""
+
+    advantage: Tensor  # [B, T, V]
+    target: Tensor  # [B, T, V] returns, in normalised units
+    old_value: Tensor  # [B, T, V] likewise
+
+
+class PPOLearner:
+    """Owns critic, optimisers and value normalisation; knows no logger and no environment."""
+
+    def __init__(self, config: Config, info: EnvInfo, mac: BasicMAC, generators: Generators):
+        self.config, self.info, self.mac, self.generators = config, info, mac, generators
+        self.critic: Critic = CRITICS[config.critic_type](info, config.hidden_dim, generators["critic_init"])
+        self.critic.to(generators.device)
+        self.value_moments = RunningMoments(config.returns_decay).to(generators.device)
+        self.lr, self.critic_lr = schedule(config.lr), schedule(config.critic_lr)
+        self.dag_lr = self.lr if config.dag.lr is None else schedule(config.dag.lr)
+        self.entropy_coef = schedule(config.entropy_coef)
+        self.actor_params = [p for p in mac.parameters() if p.requires_grad]
+        dag_params = [p for name, p in mac.named_parameters() if name.startswith("dag.")]
+        acting_params = [p for name, p in mac.named_parameters() if not name.startswith("dag.")]
+        groups = [{"params": acting_params}] + ([{"params": dag_params}] if dag_params else [])
+        self.actor_optimiser = torch.optim.Adam(groups, lr=self.lr(0.0), eps=config.optim_eps, fused=True)
+        self.critic_optimiser = torch.optim.Adam(
+            self.critic.parameters(), lr=self.critic_lr(0.0), eps=config.optim_eps, fused=True
+        )
+
+    def scheme(self) -> Scheme:
+        """What this learner reads from each recorded step, beside the controller's fields."""
+        shape = (self.info.state_dim,) if self.critic.field == "state" else (self.info.n_agents, self.info.obs_dim)
+        scalars = {name: Field(()) for name in ("reward", "terminated", "truncated", "filled")}
+        return {self.critic.field: Field(shape), **scalars}
+
+    def train(self, batch: EpisodeBatch, t_env: int) -> Statistics:
+        """One update; returns its statistics as 0-d tensors. `t_env` steps were played before the batch was used."""
+        fraction = min(t_env / self.config.t_max, 1.0)
+        self._set_learning_rates(fraction)
+        targets = self.compute_targets(batch)
+        statistics: Statistics = {}
+        for epoch in range(self.config.epochs):
+            for part, part_targets in self.mini_batches(batch, targets):
+                is_last = epoch == self.config.epochs - 1
+                losses = self.actor_step(part, part_targets, fraction, with_stats=is_last)
+                losses.update(self.critic_step(part, part_targets))
+                if not statistics:
+                    first = losses["ratio_error"]  # of the very first gradient step: 0 to rounding
+                statistics = losses
+        return {**statistics, "first_ratio_error": first}
+
+    @torch.no_grad()
+    def compute_targets(self, batch: EpisodeBatch) -> Targets:
+        """Values, advantages and returns of the batch under the present critic."""
+        field = self.critic.field
+        observed = batch[field]  # [B, T, ...]
+        both = torch.cat([observed, batch.last[field].unsqueeze(1)], dim=1)  # [B, T + 1, ...]
+        normalised = self.critic(both)  # [B, T + 1, V]
+        value = self._in_rewards(normalised)  # [B, T + 1, V]
+        next_value = value[:, 1:].clone()  # [B, T, V]
+        if len(batch.final_rows):
+            games, steps = batch.final_rows.unbind(-1)
+            next_value[games, steps] = self._in_rewards(self.critic(batch.final[field]))
+        terminated, truncated = batch["terminated"].unsqueeze(-1), batch["truncated"].unsqueeze(-1)  # [B, T, 1]
+        ends = terminated if self.config.bootstrap_truncated else torch.maximum(terminated, truncated)
+        advantage = generalised_advantages(
+            batch["reward"].unsqueeze(-1),
+            value[:, :-1],
+            next_value,
+            ends,
+            torch.maximum(terminated, truncated),
+            self.config.gamma,
+            self.config.gae_lambda,
+        )  # [B, T, V]
+        returns, filled = advantage + value[:, :-1], batch["filled"].unsqueeze(-1)
+        old_value = value[:, :-1]
+        if self.config.standardise_returns:
+            self.value_moments.update(returns, filled.expand_as(returns))
+            returns, old_value = self.value_moments.normalise(returns), self.value_moments.normalise(old_value)
+        if self.config.standardise_advantages:
+            mean = masked_mean(advantage, filled)
+            deviation = masked_mean((advantage - mean).square(), filled).sqrt()
+            advantage = (advantage - mean) / (deviation + 1e-8)
+        return Targets(advantage, returns, old_value)
+
+    def _in_rewards(self, value: Tensor) -> Tensor:
+        return self.value_moments.denormalise(value) if self.config.standardise_returns else value
+
+    def mini_batches(self, batch: EpisodeBatch, targets: Targets) -> Iterator[tuple[EpisodeBatch, Targets]]:
+        """The batch in random parts of `batch_size` games; as it is where that is all of them."""
+        if self.config.batch_size == batch.batch_size:
+            yield batch, targets
+            return
+        shuffled = torch.randperm(batch.batch_size, generator=self.generators["mini_batches"]).to(batch.device)
+        for games in shuffled.split(self.config.batch_size):
+            yield batch.games(games), Targets(*(target[games] for target in targets))
+
+    def actor_step(self, batch: EpisodeBatch, targets: Targets, fraction: float, with_stats: bool) -> Statistics:
+        """One gradient step on the policy, and on the DAG networks where there are any."""
+        evaluation = self.mac.evaluate(batch, fraction, self.generators, with_stats)
+        log_ratio = evaluation.log_prob - batch["log_prob"]  # [B, T, N]
+        ratio = log_ratio.exp()
+        weight = self.weight(batch)  # [B, T, N]
+        pg_loss = -masked_mean(clipped_surrogate(ratio, targets.advantage, self.config.eps_clip), weight)
+        entropy = masked_mean(evaluation.entropy, weight)
+        regulariser, statistics = self.regulariser(evaluation, batch, fraction)
+        loss = pg_loss - self.entropy_coef(fraction) * entropy + regulariser
+        self.actor_optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        grad_norm = self._clip(self.actor_params, {"pg_loss": pg_loss, "entropy": entropy, "regulariser": regulariser})
+        self.actor_optimiser.step()
+        with torch.no_grad():
+            statistics |= {
+                "pg_loss": pg_loss.detach(),
+                "entropy": entropy.detach(),
+                "agent_grad_norm": grad_norm,
+                "ratio_error": ((ratio - 1).abs() * weight).amax(),
+            }
+            if with_stats:
+                statistics["approx_kl"] = masked_mean(ratio - 1 - log_ratio, weight)
+                statistics["clip_fraction"] = masked_mean(((ratio - 1).abs() > self.config.eps_clip).float(), weight)
+                statistics["advantage_mean"] = masked_mean(targets.advantage, batch["filled"].unsqueeze(-1))
+        return statistics
+
+    def critic_step(self, batch: EpisodeBatch, targets: Targets) -> Statistics:
+        """One gradient step on the critic."""
+        value = self.critic(batch[self.critic.field])  # [B, T, V]
+        losses = clipped_value_loss(
+            value, targets.old_value, targets.target, self.config.value_clip, self.config.huber_delta
+        )
+        critic_loss = masked_mean(losses, batch["filled"].unsqueeze(-1))
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        (self.config.value_coef * critic_loss).backward()  # type: ignore[no-untyped-call]
+        grad_norm = self._clip(list(self.critic.parameters()), {"critic_loss": critic_loss})
+        self.critic_optimiser.step()
+        return {"critic_loss": critic_loss.detach(), "critic_grad_norm": grad_norm}
+
+    def weight(self, batch: EpisodeBatch) -> Tensor:
+        """[B, T, N]: 1 where an agent had a choice in a step that is data; dead agents have only one action."""
+        filled = batch["filled"].unsqueeze(-1).expand_as(batch["log_prob"])
+        if not self.info.masks_actions:
+            return filled
+        return filled * (batch["avail_actions"].sum(-1) > 1)
+
+    def regulariser(self, evaluation: Evaluation, batch: EpisodeBatch, fraction: float) -> tuple[Tensor, Statistics]:
+        """What else the policy loss holds, and its statistics; nothing here."""
+        return evaluation.log_prob.new_zeros(()), {}
+
+    def _set_learning_rates(self, fraction: float) -> None:
+        for group, rate in zip(self.actor_optimiser.param_groups, (self.lr, self.dag_lr), strict=False):
+            group["lr"] = rate(fraction)
+        self.critic_optimiser.param_groups[0]["lr"] = self.critic_lr(fraction)
+
+    def _clip(self, parameters: list[nn.Parameter], losses: dict[str, Tensor]) -> Tensor:
+        """Clip the gradient of all parameters together; refuses a step that is not finite."""
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.grad_norm_clip)
+        if not torch.isfinite(norm):
+            bad = [name for name, loss in losses.items() if not torch.isfinite(loss)] or ["gradient"]
+            raise RunError(f"{', '.join(bad)} is not finite; the step was not taken")
+        return norm
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything of the learner and its controller that a resumed run needs."""
+        return {
+            "mac": self.mac.state_dict(),
+            "critic": self.critic.state_dict(),
+            "value_moments": self.value_moments.state_dict(),
+            "actor_optimiser": self.actor_optimiser.state_dict(),
+            "critic_optimiser": self.critic_optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        self.mac.load_state_dict(state["mac"])
+        self.critic.load_state_dict(state["critic"])
+        self.value_moments.load_state_dict(state["value_moments"])
+        self.actor_optimiser.load_state_dict(state["actor_optimiser"])
+        self.critic_optimiser.load_state_dict(state["critic_optimiser"])

@@ -1,0 +1,46 @@
+"""What `main.py --help` and `main.py list` print."""
+
+from controllers import REGISTRY as MACS
+from envs import REGISTRY as ENVS
+from learners import REGISTRY as LEARNERS
+from modules.agents.encoders import REGISTRY as AGENTS
+from modules.critics.critics import REGISTRY as CRITICS
+from modules.dag.generators import REGISTRY as DAG_GENERATORS
+from utils.config import CONFIG_DIR, config_names
+
+EXAMPLE = "python src/main.py --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
+
+HELP = f"""Usage: python src/main.py --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
+
+Trains (or, with evaluate=True, evaluates) a team of agents, and records the run under results/sacred/ALG/ENV/.
+
+Examples:
+  {EXAMPLE}
+  python src/main.py --config=mappo --env-config=coordination_game with env_args.n_agents=5
+  python src/main.py --config=bn_mappo --env-config=aloha with checkpoint_path=results/sacred/bn_mappo/aloha/1
+  python src/main.py --config=bn_mappo --env-config=aloha with evaluate=True checkpoint_path=results/sacred/bn_mappo/aloha/1
+  python src/main.py print_config --config=bn_mappo --env-config=aloha
+
+  python src/main.py list        the names that configurations, environments, agents, ... go by
+Every key, with its default and unit: src/config/default.yaml. Sacred's options, such as -F DIR and -n NAME, work too.
+"""
+
+
+def _first_comment(kind: str, name: str) -> str:
+    first = (CONFIG_DIR / kind / f"{name}.yaml").read_text().split("\n", 1)[0]
+    return first.removeprefix("#").strip()
+
+
+def listing() -> str:
+    """All names, a line each."""
+    sections: dict[str, dict[str, str]] = {
+        "--config": {name: _first_comment("algs", name) for name in config_names("algs")},
+        "--env-config": {name: _first_comment("envs", name) for name in config_names("envs")},
+    }
+    for registry in (ENVS, MACS, AGENTS, LEARNERS, CRITICS, DAG_GENERATORS):
+        sections[registry.key] = registry.descriptions
+    lines = []
+    for key, entries in sections.items():
+        lines.append(f"{key}=")
+        lines += [f"  {name:<20} {description}" for name, description in entries.items()]
+    return "\n".join(lines)

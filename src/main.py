@@ -1,0 +1,50 @@
+"""Command line: python src/main.py --config=ALG --env-config=ENV with key=value ... -> one recorded run."""
+
+import argparse
+import sys
+
+from experiment import fail, make_experiment
+from listing import EXAMPLE, HELP, listing
+from utils.config import config_names, load_layers
+from utils.errors import ConfigError, unknown
+
+
+def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
+    """The names after --config and --env-config; everything else is Sacred's."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    parser.add_argument("--env-config")
+    options, rest = parser.parse_known_args(arguments)
+    for flag, given, kind in (("--config", options.config, "algs"), ("--env-config", options.env_config, "envs")):
+        if given is None:
+            raise ConfigError(f"{flag}=NAME is missing. Allowed: {', '.join(config_names(kind))}.\nExample: {EXAMPLE}")
+        if given not in config_names(kind):
+            raise unknown(flag, given, config_names(kind))
+    return options.config, options.env_config, rest
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command line; exit status 2 for a user's mistake, 1 for a run that failed."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return
+    if arguments[0] == "list":
+        print(listing())
+        return
+    try:
+        alg, env, rest = parse(arguments)
+        experiment = make_experiment(alg, env, load_layers(alg, env))
+    except ConfigError as error:
+        fail(error, 2)
+    try:
+        experiment.run_commandline([sys.argv[0], *rest])
+    except KeyboardInterrupt as interrupt:
+        sys.exit(128 + (interrupt.args[0] if interrupt.args else 2))
+    except SystemExit as stop:
+        if isinstance(stop.code, str):  # the usage text of Sacred's command line
+            fail(ConfigError(stop.code), 2)
+        raise
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,82 @@
+"""The part of an agent that reads its own observation, and nothing of its parents."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from modules.layers import AgentLinear
+from utils.registry import Registry
+
+
+class Encoding(NamedTuple):
+    """What an encoder makes of a sequence of observations."""
+
+    features: Tensor  # [B, T, N, H]
+    hidden: Tensor  # [B, N, H_rnn] after the last step; H_rnn is 0 without memory
+
+
+class Encoder(nn.Module, ABC):
+    """Features of the observation. Keeps no state: the hidden state is an argument and a result.
+
+    `hidden_size` is the width of the hidden state; `output_is_linear` says that a ReLU still has to follow.
+    """
+
+    hidden_size: int
+
+    @abstractmethod
+    def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
+        """obs [B, T, N, D], hidden [B, N, H_rnn] before the first step, starts [B, T]: 1 where an episode starts."""
+
+
+REGISTRY: Registry = Registry("agent")
+
+
+@REGISTRY.register("mlp", "feed-forward: sees the present observation only")
+class MLPEncoder(Encoder):
+    """FC ReLU FC ReLU; with `depth` 1 a single FC, whose ReLU follows after the parents' part is added."""
+
+    hidden_size = 0
+
+    def __init__(self, groups: int, obs_dim: int, hidden_dim: int, depth: int, generator: torch.Generator):
+        super().__init__()
+        self.fc1 = AgentLinear(groups, obs_dim, hidden_dim, generator)
+        self.fc2 = AgentLinear(groups, hidden_dim, hidden_dim, generator) if depth == 2 else None
+
+    def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
+        x = self.fc1(obs)  # [B, T, N, H]
+        if self.fc2 is not None:
+            x = torch.relu(self.fc2(torch.relu(x)))  # [B, T, N, H]
+        return Encoding(x, hidden)
+
+
+@REGISTRY.register("rnn", "recurrent: FC, then a GRU whose state lasts through an episode")
+class RNNEncoder(Encoder):
+    """FC ReLU GRU; with `depth` 1 one more FC, whose ReLU follows after the parents' part is added."""
+
+    def __init__(self, groups: int, obs_dim: int, hidden_dim: int, depth: int, generator: torch.Generator):
+        super().__init__()
+        self.hidden_size = hidden_dim
+        self.fc1 = AgentLinear(groups, obs_dim, hidden_dim, generator)
+        self.input_gates = AgentLinear(groups, hidden_dim, 3 * hidden_dim, generator, gain=1.0)
+        self.hidden_gates = AgentLinear(groups, hidden_dim, 3 * hidden_dim, generator, gain=1.0)
+        self.fc2 = AgentLinear(groups, hidden_dim, hidden_dim, generator) if depth == 1 else None
+
+    def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
+        gates = self.input_gates(torch.relu(self.fc1(obs)))  # [B, T, N, 3H]
+        keep = (1 - starts).unsqueeze(-1).unsqueeze(-1)  # [B, T, 1, 1]
+        outputs = []
+        for t in range(obs.shape[1]):
+            hidden = self._gru_step(gates[:, t], hidden * keep[:, t])  # [B, N, H]
+            outputs.append(hidden)
+        x = torch.stack(outputs, dim=1)  # [B, T, N, H]
+        return Encoding(x if self.fc2 is None else self.fc2(x), hidden)
+
+    def _gru_step(self, gates: Tensor, hidden: Tensor) -> Tensor:
+        """One step of a gated recurrent unit, as torch.nn.GRUCell defines it."""
+        reset, update, candidate = gates.chunk(3, dim=-1)
+        reset_h, update_h, candidate_h = self.hidden_gates(hidden).chunk(3, dim=-1)
+        update = torch.sigmoid(update + update_h)
+        candidate = torch.tanh(candidate + torch.sigmoid(reset + reset_h) * candidate_h)
+        return candidate + update * (hidden - candidate)

@@ -1,0 +1,189 @@
+"""Who sees whose action first: one class for every way to come by a DAG, each a function of context and noise."""
+
+from abc import abstractmethod
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from modules.dag.edges import gumbel_noise, logistic_noise, straight_through_edges
+from modules.dag.nets import EdgeNet, PermutationNet
+from modules.dag.ops import depth, precedence
+from modules.dag.permutation import straight_through_order
+from utils.config import DAGConfig
+from utils.errors import ConfigError
+from utils.registry import Registry
+
+Noise = dict[str, Tensor]
+
+
+class DAG(NamedTuple):
+    """A batch of DAGs."""
+
+    adjacency: Tensor  # [M, N, N]; [j, i] == 1: j is a parent of i. Carries the gradient of the DAG networks
+    order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th: parents come first
+
+
+class NoiseScale(NamedTuple):
+    """How much noise the exploring policy puts into its DAGs."""
+
+    edges: float
+    order: float
+
+
+class DAGGenerator(nn.Module):
+    """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed."""
+
+    is_empty = False  # True: no DAG of this generator has an edge
+
+    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each noise of one sample; empty: the generator is deterministic."""
+        return {}
+
+    def draw_noise(self, n_samples: int, scale: NoiseScale, generator: torch.Generator) -> Noise:
+        """Noise for n_samples DAGs, on the generator's device."""
+        return {}
+
+    @abstractmethod
+    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
+        """The DAGs of context [M, K, D]; noise None is zero noise, the mode."""
+
+
+class StaticDAG(DAGGenerator):
+    """One given graph, whatever the context."""
+
+    adjacency: Tensor
+    order: Tensor
+
+    def __init__(self, adjacency: Tensor):
+        super().__init__()
+        self.is_empty = not bool(adjacency.any())
+        self.register_buffer("adjacency", adjacency.float(), persistent=False)  # [N, N]
+        self.register_buffer("order", depth(adjacency).argsort(stable=True), persistent=False)  # [N]
+
+    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
+        n_samples = len(context)
+        return DAG(self.adjacency.expand(n_samples, -1, -1), self.order.expand(n_samples, -1))
+
+
+class RandomDAG(DAGGenerator):
+    """A random order, and each edge that it allows with one probability.
+
+    Its mode is the order 1..N with all edges where they are likelier than not, else none.
+    """
+
+    def __init__(self, n_agents: int, probability: float):
+        super().__init__()
+        self.n_agents = n_agents
+        self.logit = float(torch.logit(torch.tensor(probability, dtype=torch.float64), eps=1e-9))
+
+    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"dag_edge_noise": (self.n_agents, self.n_agents), "dag_order_noise": (self.n_agents,)}
+
+    def draw_noise(self, n_samples: int, scale: NoiseScale, generator: torch.Generator) -> Noise:
+        edges = logistic_noise((n_samples, self.n_agents, self.n_agents), generator, generator.device)
+        order = torch.rand((n_samples, self.n_agents), generator=generator, device=generator.device)
+        return {"dag_edge_noise": edges, "dag_order_noise": order}
+
+    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
+        n_samples = len(context)
+        if noise is None:
+            noise = {name: context.new_zeros((n_samples, *shape)) for name, shape in self.noise_shapes().items()}
+        order = noise["dag_order_noise"].argsort(-1, stable=True)  # [M, N]
+        edges = (self.logit + noise["dag_edge_noise"] > 0).float()  # [M, N, N]
+        return DAG(edges * precedence(order), order)
+
+
+class LearnedDAG(DAGGenerator):
+    """G = U * (Pi^T M Pi): edges and order from networks of the context (paper, section 6.1; SPEC section 3).
+
+    `edge_index: rank` gives the paper's form G = Pi^T (U * M) Pi instead. M is strictly upper triangular.
+    """
+
+    upper: Tensor
+
+    def __init__(self, n_agents: int, context_shape: tuple[int, int], hidden_dim: int, config: DAGConfig):
+        super().__init__()
+        self.n_agents = n_agents
+        self.edges_by_rank = config.edge_index == "rank"
+        self.sinkhorn_iterations = config.sinkhorn_iterations
+        self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, config.edge_net, config.edge_bias)
+        has_order = config.permutation == "gumbel_sinkhorn"
+        self.permutation_net = PermutationNet(n_agents, context_shape, hidden_dim) if has_order else None
+        self.register_buffer("upper", torch.ones(n_agents, n_agents).triu(1), persistent=False)  # [N, N]
+
+    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
+        pairs = (self.n_agents, self.n_agents)
+        return {"dag_edge_noise": pairs, **({"dag_order_noise": pairs} if self.permutation_net else {})}
+
+    def draw_noise(self, n_samples: int, scale: NoiseScale, generator: torch.Generator) -> Noise:
+        shape = (n_samples, self.n_agents, self.n_agents)
+        noise = {"dag_edge_noise": scale.edges * logistic_noise(shape, generator, generator.device)}
+        if self.permutation_net:
+            noise["dag_order_noise"] = scale.order * gumbel_noise(shape, generator, generator.device)
+        return noise
+
+    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
+        logits = self.edge_net(context)  # [M, N, N]
+        edge_noise = noise["dag_edge_noise"] if noise else torch.zeros_like(logits)  # [M, N, N]
+        edges = straight_through_edges(logits, edge_noise, temperature)  # [M, N, N]
+        if self.permutation_net is None:
+            order = torch.arange(self.n_agents, device=context.device).expand(len(context), -1)  # [M, N]
+            return DAG(edges * self.upper, order)
+        scores = self.permutation_net(context)  # [M, N, N]
+        if noise:
+            scores = scores + noise["dag_order_noise"]
+        pi, order = straight_through_order(scores, temperature, self.sinkhorn_iterations)  # [M, N, N], [M, N]
+        if self.edges_by_rank:
+            return DAG(pi.mT @ (edges * self.upper) @ pi, order)
+        return DAG(edges * (pi.mT @ (self.upper @ pi)), order)
+
+
+def fixed_adjacency(rows: list[list[int]] | None, n_agents: int) -> Tensor:
+    """The configured graph [N, N], checked: N x N, acyclic."""
+    if rows is None:
+        raise ConfigError("dag.generator=fixed needs dag.adjacency, N lists of N zeros and ones")
+    if len(rows) != n_agents or any(len(row) != n_agents for row in rows):
+        sizes = f"{len(rows)} rows of {sorted({len(row) for row in rows})} entries"
+        raise ConfigError(f"dag.adjacency has {sizes}; this environment has {n_agents} agents and needs {n_agents} x {n_agents}")
+    parents = {child: [parent for parent in range(n_agents) if rows[parent][child]] for child in range(n_agents)}
+    try:
+        TopologicalSorter(parents).prepare()
+    except CycleError as error:
+        cycle = " -> ".join(str(agent) for agent in error.args[1])
+        raise ConfigError(f"dag.adjacency has the cycle {cycle}; adjacency[j][i] = 1 makes j a parent of i, and no agent may wait for itself") from None
+    return torch.tensor(rows)
+
+
+REGISTRY: Registry = Registry("dag.generator")
+
+
+@REGISTRY.register("learned", "edges and order from networks of the context")
+def learned(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
+    return LearnedDAG(n_agents, context_shape, hidden_dim, config)
+
+
+@REGISTRY.register("empty", "no edges: the product policy of MAPPO")
+def empty(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
+    return StaticDAG(torch.zeros(n_agents, n_agents))
+
+
+@REGISTRY.register("full", "every edge from an earlier agent to a later one: any joint policy")
+def full(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
+    return StaticDAG(torch.ones(n_agents, n_agents).triu(1))
+
+
+@REGISTRY.register("line", "every agent sees the one before it: N - 1 edges")
+def line(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
+    return StaticDAG(torch.diag(torch.ones(n_agents - 1), 1))
+
+
+@REGISTRY.register("random", "a random order, each edge with dag.probability")
+def random(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
+    return RandomDAG(n_agents, config.probability)
+
+
+@REGISTRY.register("fixed", "the graph given as dag.adjacency")
+def fixed(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
+    return StaticDAG(fixed_adjacency(config.adjacency, n_agents))

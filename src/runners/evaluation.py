@@ -1,0 +1,56 @@
+"""Episodes played to judge a policy, on environments and generators of their own."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from controllers.basic_controller import BasicMAC, Selection, Step
+from envs.vec_env import Array, VecEnv
+from runners.episode_stats import EpisodeStats
+from runners.rollout import to_step
+from utils.seeding import Generators, derive_seed
+
+
+def evaluate(
+    env: VecEnv,
+    mac: BasicMAC,
+    n_episodes: int,
+    seed: int,
+    t_env: int,
+    greedy: bool,
+    fraction: float,
+    watch: Callable[[Step, Selection], None] | None = None,
+) -> dict[str, Array]:
+    """Play n_episodes; returns `return`, `ep_length` and the infos of each, [n_episodes].
+
+    Every game has its share of the episodes to play, so that short episodes are not counted more often than long ones.
+    Deterministic in (seed, t_env): it draws from no generator of the training. `watch` is shown every step.
+    """
+    generators = Generators(derive_seed(seed, "evaluation", t_env), mac.agent_ids.device)
+    n_games, device = env.batch_size, generators.device
+    quota = np.full(n_games, n_episodes // n_games)
+    quota[: n_episodes % n_games] += 1
+    stats = EpisodeStats(n_games)
+    observation, hidden = env.reset(derive_seed(seed, "evaluation_env", t_env)), mac.init_hidden(n_games)
+    last_actions = torch.full((n_games, env.info.n_agents), -1, dtype=torch.long, device=device)
+    starts = torch.ones(n_games, device=device)
+    kept: dict[str, list[Array]] = {}
+    while quota.any():
+        noise = None if greedy else mac.draw_noise(n_games, generators, fraction)
+        step = to_step(observation, last_actions, starts, device)
+        selection = mac.select_actions(step, hidden, noise, fraction)
+        if watch is not None:
+            watch(step, selection)
+        result = env.step(selection.actions.cpu().numpy())
+        ended = stats.add(result)
+        if len(ended):
+            counts = quota[ended] > 0
+            for name, values in stats.finished.items():
+                kept.setdefault(name, []).append(values[-1][counts])
+            stats.finished.clear()
+            quota[ended[counts]] -= 1
+        done = torch.from_numpy(result.terminated | result.truncated).to(device)
+        observation, hidden, starts = result.observation, selection.hidden, done.float()
+        last_actions = selection.actions.masked_fill(done.unsqueeze(-1), -1)
+    return {name: np.concatenate(values) for name, values in kept.items()}

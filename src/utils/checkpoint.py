@@ -1,0 +1,92 @@
+"""Checkpoints: written whole or not at all, read without running code from them."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.errors import ConfigError
+
+FORMAT = 1
+PREFIX, SUFFIX = "step_", ".pt"
+
+
+def _to_tensors(value: Any) -> Any:
+    """Arrays as tensors, in nested dictionaries and lists: what torch reads back without unpickling code."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _to_tensors(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_to_tensors(item) for item in value]
+    return value
+
+
+def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
+    """Write folder/step_<t_env>.pt: to a temporary name, then renamed, so that no crash leaves half a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{PREFIX}{t_env}{SUFFIX}"
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        torch.save({"format": FORMAT, "t_env": t_env, **_to_tensors(content)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return path
+
+
+def find_checkpoint(given: str, load_step: int) -> Path:
+    """The checkpoint that checkpoint_path and load_step mean: a file, or the latest (or named) one of a run's folder."""
+    path = Path(given)
+    if not path.exists():
+        raise ConfigError(f"checkpoint_path={given}: there is no such file or folder")
+    if path.is_file():
+        return path
+    found = list(path.rglob(f"{PREFIX}*{SUFFIX}"))
+    if not found:
+        raise ConfigError(f"checkpoint_path={given}: no checkpoint ({PREFIX}*{SUFFIX}) in this folder")
+    folders = sorted({str(p.parent.parent) for p in found})
+    files = {int(p.stem.removeprefix(PREFIX)): p for p in found}
+    if len(folders) > 1:
+        raise ConfigError(f"checkpoint_path={given} holds several runs; name one of them: {', '.join(folders)}")
+    if load_step == 0:
+        return files[max(files)]
+    if load_step not in files:
+        steps = ", ".join(str(step) for step in sorted(files))
+        raise ConfigError(f"load_step={load_step}: {given} has checkpoints of the steps {steps}")
+    return files[load_step]
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """The content of a checkpoint; a file that is none raises ConfigError."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # noqa: BLE001 - torch raises anything at all on a file that is not its own
+        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint: {error}".splitlines()[0]) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint of this program (format {FORMAT})")
+    return content
+
+
+def check_fits(path: Path, saved: dict[str, torch.Tensor], present: dict[str, torch.Tensor], what: str) -> None:
+    """Refuse weights of another architecture, naming the first difference."""
+    for name in [*present, *saved]:
+        there = tuple(saved[name].shape) if name in saved else "absent"
+        here = tuple(present[name].shape) if name in present else "absent"
+        if there != here:
+            raise ConfigError(
+                f"checkpoint_path: {path} holds another architecture: {what} '{name}' is {there} there and {here} here. "
+                "Use the configuration of the run that wrote it (config.json beside its checkpoints)."
+            )
+
+
+def describe_difference(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:
+    """Keys of the configuration in which a resumed run differs from the one that wrote its checkpoint."""
+    ignored = {"checkpoint_path", "load_step", "evaluate", "name", "local_results_path", "t_max"}
+    keys = [key for key in present if key not in ignored and saved.get(key) != present[key]]
+    return [f"{key}: {json.dumps(saved.get(key))} -> {json.dumps(present[key])}" for key in keys]
