@@ -19,6 +19,7 @@ from utils.checkpoint import check_fits, describe_difference, find_checkpoint, r
 from utils.config import Config
 from utils.errors import RunError
 from utils.interrupts import Interrupt
+from utils.memory import keep_freed_memory
 from utils.progress import TrainingProgress
 from utils.seeding import Generators
 from utils.tracking import MetricLog
@@ -52,6 +53,7 @@ def build(config: Config) -> Setup:
         else:
             warnings.warn("use_cuda=True, but there is no CUDA device: running on the CPU", stacklevel=2)
     torch.set_num_threads(config.torch_threads)
+    keep_freed_memory()
     info, generators = get_env_info(config), Generators(config.seed, device)
     mac: BasicMAC = MACS[config.mac](config, info, generators).to(device)
     learner: PPOLearner = LEARNERS[config.learner](config, info, mac, generators)

@@ -11,13 +11,16 @@ def mask_logits(logits: Tensor, avail_actions: Tensor | None) -> Tensor:
     return logits.masked_fill(avail_actions == 0, torch.finfo(logits.dtype).min)
 
 
-def exponential_noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """Noise for `choose`: standard exponential variables, above 0."""
-    return torch.empty(shape, device=device).exponential_(generator=generator)
+def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Standard Gumbel noise: minus the logarithm of exponential variables, which are above 0."""
+    return torch.empty(shape, device=device).exponential_(generator=generator).log_().neg_()
 
 
-def choose(log_probs: Tensor, noise: Tensor | None) -> Tensor:
-    """argmax_a p_a / e_a with exponential noise e is a sample of p; without noise the mode. [..., A] -> [...] (int64)."""
-    if noise is None:
-        return log_probs.argmax(-1)
-    return (log_probs.exp() / noise).argmax(-1)
+def choose(logits: Tensor, noise: Tensor | None) -> Tensor:
+    """argmax_a (logit_a + Gumbel noise) is a sample of softmax(logits); without noise the mode. [..., A] -> [...]."""
+    return (logits if noise is None else logits + noise).argmax(-1)
+
+
+def log_prob_of(logits: Tensor, actions: Tensor) -> Tensor:
+    """log softmax(logits)[actions], [..., A] and [...] -> [...]."""
+    return logits.log_softmax(-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)

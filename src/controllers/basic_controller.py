@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from components.action_selectors import choose, exponential_noise, mask_logits
+from components.action_selectors import choose, gumbel_noise, log_prob_of, mask_logits
 from components.episode_buffer import EpisodeBatch, Field, Scheme
+from components.losses import log_prob_and_entropy
 from envs.vec_env import EnvInfo
 from modules.agents.actor import Actor, ActorSpec
 from utils.config import Config
@@ -90,55 +91,59 @@ class BasicMAC(nn.Module):
     def draw_noise(self, batch_size: int, generators: Generators, fraction: float) -> dict[str, Tensor]:
         """All randomness of one step of B games; `fraction` of training is done."""
         shape = (batch_size, self.info.n_agents, self.info.n_actions)
-        return {"action_noise": exponential_noise(shape, generators["actions"], self.agent_ids.device)}
+        return {"action_noise": gumbel_noise(shape, generators["actions"], self.agent_ids.device)}
 
-    def inputs(self, obs: Tensor, last_actions: Tensor | None) -> Tensor:
-        """The agents' own inputs [B, T, N, D'] from obs [B, T, N, D] and, where they see them, last_actions [B, T, N]."""
-        parts = [obs]
+    def encode(
+        self, obs: Tensor, last_actions: Tensor | None, hidden: Tensor, starts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The actor's own part [N, M, .] of M = B * T steps, and the hidden state [B, N, H_rnn] after them.
+
+        obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T].
+        """
+        parts = [obs.flatten(0, 1).transpose(0, 1)]  # [N, M, D]
+        n_steps = parts[0].shape[1]
         if self.config.obs_agent_id:
-            parts.append(self.agent_ids.expand(*obs.shape[:-1], -1))
+            parts.append(self.agent_ids.unsqueeze(1).expand(-1, n_steps, -1))  # [N, M, N]
         if last_actions is not None:
-            actions = torch.arange(self.info.n_actions, device=obs.device)
-            parts.append((last_actions.unsqueeze(-1) == actions).to(obs.dtype))
-        return torch.cat(parts, dim=-1) if len(parts) > 1 else obs
+            actions = torch.arange(self.info.n_actions, device=obs.device)  # [A]
+            taken = last_actions.flatten(0, 1).T.unsqueeze(-1)  # [N, M, 1]
+            parts.append((taken == actions).to(obs.dtype))  # [N, M, A]
+        encoding = self.actor.encode(torch.cat(parts, dim=-1), hidden.transpose(0, 1), starts)
+        return encoding.features, encoding.hidden.transpose(0, 1)
 
     def encode_step(self, step: Step, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [B, N, H] of one step, and the new hidden state."""
+        """The actor's own part [N, B, .] of one step, and the new hidden state."""
         last_actions = step.last_actions.unsqueeze(1) if self.config.obs_last_action else None  # [B, 1, N]
-        inputs = self.inputs(step.obs.unsqueeze(1), last_actions)  # [B, 1, N, D']
-        encoding = self.actor.encode(inputs, hidden, step.starts.unsqueeze(1))
-        return encoding.features.squeeze(1), encoding.hidden
+        return self.encode(step.obs.unsqueeze(1), last_actions, hidden, step.starts.unsqueeze(1))
+
+    def encode_batch(self, batch: EpisodeBatch) -> Tensor:
+        """The actor's own part [N, B * T, .] of all recorded steps."""
+        last_actions = batch["last_actions"] if self.config.obs_last_action else None  # [B, T, N]
+        return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["starts"])[0]
 
     @torch.no_grad()
     def select_actions(
         self, step: Step, hidden: Tensor, noise: dict[str, Tensor] | None, fraction: float = 0.0
     ) -> Selection:
         """Act in B games; noise None takes the likeliest actions."""
-        features, hidden = self.encode_step(step, hidden)
-        logits = mask_logits(self.actor.logits(features), step.avail_actions)  # [B, N, A]
-        log_probs = logits.log_softmax(-1)  # [B, N, A]
-        actions = choose(log_probs, noise["action_noise"] if noise else None)  # [B, N]
-        log_prob = log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)  # [B, N]
-        return Selection(actions, hidden, {"log_prob": log_prob})
+        own, hidden = self.encode_step(step, hidden)
+        logits = mask_logits(self.actor.logits(own).transpose(0, 1), step.avail_actions)  # [B, N, A]
+        actions = choose(logits, noise["action_noise"] if noise else None)  # [B, N]
+        return Selection(actions, hidden, {"log_prob": log_prob_of(logits, actions)})
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
     ) -> Evaluation:
         """Log-probabilities of recorded actions, with gradients; `with_stats` also fills `dag_stats`."""
-        features = self.encode_batch(batch)  # [B, T, N, H]
-        return self.score(self.actor.logits(features.flatten(0, 1)), batch)
-
-    def encode_batch(self, batch: EpisodeBatch) -> Tensor:
-        """Features [B, T, N, H] of all recorded observations."""
-        inputs = self.inputs(batch["obs"], batch["last_actions"] if self.config.obs_last_action else None)  # [B, T, N, D']
-        return self.actor.encode(inputs, batch.first_hidden, batch["starts"]).features
+        return self.score(self.actor.logits(self.encode_batch(batch)), batch)
 
     def score(self, logits: Tensor, batch: EpisodeBatch) -> Evaluation:
-        """logits [B * T, N, A] -> log-probability and entropy of the recorded actions."""
-        avail = batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None
-        log_probs = mask_logits(logits, avail).log_softmax(-1)  # [B*T, N, A]
-        actions = batch["actions"].flatten(0, 1).unsqueeze(-1)  # [B*T, N, 1]
-        log_prob = log_probs.gather(-1, actions).squeeze(-1)  # [B*T, N]
-        entropy = -(log_probs.exp() * log_probs).sum(-1)  # [B*T, N]
-        shape = batch["actions"].shape
+        """logits [N, B * T, A] -> log-probability and entropy of the recorded actions."""
+        shape = batch["actions"].shape  # B, T, N
+        log_prob, entropy = log_prob_and_entropy(self.masked(logits, batch), batch["actions"].flatten(0, 1))
         return Evaluation(log_prob.view(shape), entropy.view(shape))
+
+    def masked(self, logits: Tensor, batch: EpisodeBatch) -> Tensor:
+        """logits [N, B * T, A] -> [A, B * T, N], those of unavailable actions at the lowest float."""
+        avail = batch["avail_actions"].flatten(0, 1).permute(2, 0, 1) if self.info.masks_actions else None
+        return mask_logits(logits.permute(2, 1, 0).contiguous(), avail)

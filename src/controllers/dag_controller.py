@@ -1,12 +1,10 @@
 """Agents that act along a DAG: parents first, children knowing what their parents do."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.action_selectors import choose, mask_logits
+from components.action_selectors import choose, log_prob_of, mask_logits
 from components.episode_buffer import EpisodeBatch, Field, Scheme
 from components.schedules import Linear
 from controllers.basic_controller import BasicMAC, Evaluation, Selection, Step
@@ -19,23 +17,6 @@ from utils.seeding import Generators
 
 
 STATISTICS = ("dag_density", "dag_edges", "dag_depth", "dag_bytes", "kl_to_empty_dag")
-
-
-class Level(NamedTuple):
-    """The agents of B games whose turn it is: all of one depth."""
-
-    games: Tensor  # [R]
-    agents: Tensor  # [R]
-    rows: Tensor  # [R]: game * N + agent
-
-
-def levels(adjacency: Tensor) -> list[Level]:
-    """Who acts together, shallowest first; adjacency [B, N, N]. Every agent is in exactly one level."""
-    n_agents = adjacency.shape[-1]
-    depths = depth(adjacency).flatten()  # [B * N]
-    by_depth = depths.argsort(stable=True)  # [B * N]
-    rows_of = by_depth.split(torch.bincount(depths).tolist())
-    return [Level(rows // n_agents, rows % n_agents, rows) for rows in rows_of]
 
 
 class DAGMAC(BasicMAC):
@@ -82,44 +63,65 @@ class DAGMAC(BasicMAC):
     def select_actions(
         self, step: Step, hidden: Tensor, noise: dict[str, Tensor] | None, fraction: float = 0.0
     ) -> Selection:
-        """Act in B games, all agents of one depth at once: depth + 1 passes, B * N rows in all of them together."""
+        """Act in B games, all agents of one depth at once: depth + 1 passes over B * N rows in all."""
         if self.dag.is_empty:
             return super().select_actions(step, hidden, noise, fraction)
         dag = self.generate(step.obs, step.state, noise, fraction)
-        features, hidden = self.encode_step(step, hidden)
-        actions, log_prob = self.act_along(dag.adjacency, features, step, noise)
+        own, hidden = self.encode_step(step, hidden)
+        actions, log_prob = self.act_along(dag, own, step, noise)
         dag_noise = {name: noise[name] for name in self.dag.noise_shapes()} if noise else {}
         return Selection(actions, hidden, {"log_prob": log_prob, **dag_noise}, dag.adjacency)
 
     def act_along(
-        self, adjacency: Tensor, features: Tensor, step: Step, noise: dict[str, Tensor] | None
+        self, dag: DAG, own: Tensor, step: Step, noise: dict[str, Tensor] | None
     ) -> tuple[Tensor, Tensor]:
-        """Actions and their log-probabilities [B, N] along adjacency [B, N, N], from features [B, N, H]."""
-        listening = self.actor.listening
-        assert listening is not None, "a DAG controller's actor listens to parents"
-        n_games, n_agents, _ = adjacency.shape
-        parents = adjacency.mT.flatten(0, 1)  # [B * N, N]
-        flat_features, flat_obs = features.flatten(0, 1), step.obs.flatten(0, 1)  # [B * N, .]
-        flat_avail = None if step.avail_actions is None else step.avail_actions.flatten(0, 1)  # [B * N, A]
-        flat_noise = noise["action_noise"].flatten(0, 1) if noise else None  # [B * N, A]
-        messages = features.new_zeros(n_games, n_agents, listening.message_dim)
-        actions = torch.zeros(n_games * n_agents, dtype=torch.long, device=features.device)
-        log_prob = features.new_zeros(n_games * n_agents)
-        schedule_ = levels(adjacency)
-        for position, (games, agents, rows) in enumerate(schedule_):
-            heard = None
-            if position > 0:
-                heard = listening.listen(parents[rows].unsqueeze(1), messages[games], agents).squeeze(1)  # [R, .]
-            logits = self.actor.logits(flat_features[rows], heard, agents)  # [R, A]
-            logits = mask_logits(logits, None if flat_avail is None else flat_avail[rows])
-            log_probs = logits.log_softmax(-1)  # [R, A]
-            chosen = choose(log_probs, None if flat_noise is None else flat_noise[rows])  # [R]
-            actions[rows] = chosen
-            log_prob[rows] = log_probs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
-            if position + 1 < len(schedule_):
-                said = self.parent_inputs(flat_obs[rows], chosen)  # [R, A] or [R, A + D]
-                messages.view(n_games * n_agents, -1)[rows] = listening.messages(said, agents)
-        return actions.view(n_games, n_agents), log_prob.view(n_games, n_agents)
+        """Actions and their log-probabilities [B, N], from the agents' own part [N, B, .].
+
+        All N * B agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
+        every action it might take is known before anyone acts.
+        """
+        depths = depth(dag.adjacency) if dag.depth is None else dag.depth  # [B, N]
+        depths = depths.T.flatten()  # [N * B]
+        row = depths.argsort(stable=True)  # [N * B]: agent * B + game
+        agents = row // len(step.obs)  # [N * B]
+        own = own.flatten(0, 1)[row]  # [N * B, .]
+        noises = self.by_agent(noise["action_noise"])[row] if noise else None  # [N * B, A]
+        avail = None if step.avail_actions is None else self.by_agent(step.avail_actions)[row]  # [N * B, A]
+        sayings = self.sayings(step.obs)  # [N * B, A, .]
+        said = sayings.new_zeros(len(row), sayings.shape[-1])  # [N * B, .]
+        all_logits, all_actions, begin = [], [], 0
+        for size in torch.bincount(depths).tolist():
+            turn = slice(begin, begin + size)
+            heard = self.hear(dag.adjacency, said)[row[turn]] if begin else None  # [R, .]
+            logits = self.actor.logits(own[turn], heard, agents[turn])  # [R, A]
+            logits = mask_logits(logits, None if avail is None else avail[turn])
+            chosen = choose(logits, None if noises is None else noises[turn])  # [R]
+            said[row[turn]] = sayings[row[turn], chosen]
+            all_logits.append(logits)
+            all_actions.append(chosen)
+            begin += size
+        place = row.argsort()  # [N * B]: where each agent stands in the row
+        actions = torch.cat(all_actions)[place]  # [N * B]
+        log_prob = log_prob_of(torch.cat(all_logits)[place], actions)  # [N * B]
+        n_agents = self.info.n_agents
+        return actions.view(n_agents, -1).T, log_prob.view(n_agents, -1).T
+
+    def by_agent(self, x: Tensor) -> Tensor:
+        """[B, N, .] -> [N * B, .]."""
+        return x.transpose(0, 1).flatten(0, 1)
+
+    def sayings(self, obs: Tensor) -> Tensor:
+        """What each agent would tell its children for each of its actions: obs [B, N, D] -> [N * B, A, .]."""
+        n_actions = self.info.n_actions
+        rows = self.by_agent(obs).unsqueeze(1).expand(-1, n_actions, -1)  # [N * B, A, D]
+        actions = torch.arange(n_actions, device=obs.device).expand(len(rows), -1)  # [N * B, A]
+        inputs = self.parent_inputs(rows, actions)  # [N * B, A, .]
+        return self.actor.listening.messages(inputs.view(self.info.n_agents, -1, inputs.shape[-1])).view(*inputs.shape[:2], -1)
+
+    def hear(self, adjacency: Tensor, said: Tensor) -> Tensor:
+        """adjacency [M, N, N] and messages [N * M, .] -> what each child hears, [N * M, .]."""
+        n_agents = self.info.n_agents
+        return self.actor.listening.listen(adjacency, said.view(n_agents, -1, said.shape[-1])).flatten(0, 1)
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
@@ -130,17 +132,14 @@ class DAGMAC(BasicMAC):
             nothing = torch.zeros_like(batch["filled"])  # [B, T]
             adjacency = nothing.new_zeros(self.info.n_agents, self.info.n_agents).expand(*nothing.shape, -1, -1)
             return evaluation._replace(adjacency=adjacency, dag_stats=dict.fromkeys(STATISTICS, nothing))
-        shape = batch["actions"].shape  # B, T, N
-        obs = batch["obs"].flatten(0, 1)  # [B*T, N, D]
         adjacency = self.rebuild(batch, fraction, generators).adjacency  # [B*T, N, N]
-        features = self.encode_batch(batch).flatten(0, 1)  # [B*T, N, H]
+        own = self.encode_batch(batch)  # [N, B*T, .]
         listening = self.actor.listening
-        assert listening is not None, "a DAG controller's actor listens to parents"
-        messages = listening.messages(self.parent_inputs(obs, batch["actions"].flatten(0, 1)))  # [B*T, N, .]
-        logits = self.actor.logits(features, listening.listen(adjacency.mT, messages))  # [B*T, N, A]
+        inputs = self.parent_inputs(batch["obs"], batch["actions"]).flatten(0, 1).transpose(0, 1)  # [N, B*T, .]
+        logits = self.actor.logits(own, listening.listen(adjacency, listening.messages(inputs)))  # [N, B*T, A]
         evaluation = self.score(logits, batch)
-        stats = self.dag_stats(adjacency, features, logits, batch) if with_stats else None
-        return evaluation._replace(adjacency=adjacency.unflatten(0, shape[:2]), dag_stats=stats)
+        stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None
+        return evaluation._replace(adjacency=adjacency.unflatten(0, batch["filled"].shape), dag_stats=stats)
 
     def rebuild(self, batch: EpisodeBatch, fraction: float, generators: Generators) -> DAG:
         """The DAGs of recorded steps from present logits and recorded (or, on request, fresh) noise."""
@@ -155,13 +154,12 @@ class DAGMAC(BasicMAC):
 
     @torch.no_grad()
     def dag_stats(
-        self, adjacency: Tensor, features: Tensor, logits: Tensor, batch: EpisodeBatch
+        self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch
     ) -> dict[str, Tensor]:
         """Facts of M = B*T DAGs and of what they change in the policy, [B, T] each; see docs/bn_mappo.md."""
-        avail = batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None
-        with_parents = mask_logits(logits, avail).log_softmax(-1)  # [B*T, N, A]
-        without = mask_logits(self.actor.logits(features), avail).log_softmax(-1)  # [B*T, N, A]
-        divergence = (with_parents.exp() * (with_parents - without)).sum(-1)  # [B*T, N]
+        with_parents = self.masked(logits, batch).log_softmax(0)  # [A, B*T, N]
+        without = self.masked(self.actor.logits(own), batch).log_softmax(0)  # [A, B*T, N]
+        divergence = (with_parents.exp() * (with_parents - without)).sum(0)  # [B*T, N]
         messages, n_bytes = communication(adjacency, message_bytes=4 * self.parent_dim())  # float32
         depths = depth(adjacency).amax(-1).float()  # [B*T]
         values = (density(adjacency), messages, depths, n_bytes, divergence.mean(-1))

@@ -87,12 +87,14 @@ class CoordinationGame(BatchedGame):
         )
         self.info = EnvInfo(n_agents, n_actions=2, obs_dim=n_agents, state_dim=n_agents, episode_limit=episode_limit)
         self.bits = np.zeros((batch_size, n_agents), dtype=np.int64)
+        staircase = np.tri(n_agents + 1, n_agents, -1, dtype=np.int64)  # [N + 1, N]: a state for each number of ones
+        self.reward_of_ones = state_reward(staircase, self.difference_bound, reward_bound)  # [N + 1]
 
     def start(self, games: Array) -> None:
         self.bits[games] = self.rng.integers(0, 2, size=(len(games), self.info.n_agents))
 
     def advance(self, actions: Array) -> tuple[Array, Array]:
-        reward = state_reward(self.bits, self.difference_bound, self.reward_bound)
+        reward = self.reward_of_ones[self.bits.sum(-1)]
         flips = self.rng.random(self.bits.shape) < self.epsilon
         self.bits = actions ^ flips
         return reward, np.zeros(self.batch_size, dtype=bool)

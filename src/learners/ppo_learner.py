@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from components.episode_buffer import EpisodeBatch, Field, Scheme
-from components.losses import clipped_surrogate, clipped_value_loss, masked_mean
+from components.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
 from components.returns import generalised_advantages
 from components.running_stats import RunningMoments
 from controllers.basic_controller import BasicMAC, Evaluation
@@ -27,6 +27,8 @@ class Targets(NamedTuple):
     advantage: Tensor  # [B, T, V]
     target: Tensor  # [B, T, V] returns, in normalised units
     old_value: Tensor  # [B, T, V] likewise
+    weight: Tensor  # [B, T, N] 1 where an agent had a choice in a step that is data
+    value_weight: Tensor  # [B, T, V] 1 where the step is data
 
 
 class PPOLearner:
@@ -40,19 +42,23 @@ class PPOLearner:
         self.lr, self.critic_lr = schedule(config.lr), schedule(config.critic_lr)
         self.dag_lr = self.lr if config.dag.lr is None else schedule(config.dag.lr)
         self.entropy_coef = schedule(config.entropy_coef)
-        self.actor_params = [p for p in mac.parameters() if p.requires_grad]
-        dag_params = [p for name, p in mac.named_parameters() if name.startswith("dag.")]
-        acting_params = [p for name, p in mac.named_parameters() if not name.startswith("dag.")]
-        groups = [{"params": acting_params}] + ([{"params": dag_params}] if dag_params else [])
-        self.actor_optimiser = torch.optim.Adam(groups, lr=self.lr(0.0), eps=config.optim_eps, fused=True)
-        self.critic_optimiser = torch.optim.Adam(
-            self.critic.parameters(), lr=self.critic_lr(0.0), eps=config.optim_eps, fused=True
+        networks = {"acting": ("dag.", False), "dag": ("dag.", True)}
+        groups = {
+            name: [p for key, p in mac.named_parameters() if key.startswith(prefix) == is_inside]
+            for name, (prefix, is_inside) in networks.items()
+        }
+        self.actor_params, self.critic_params = groups["acting"] + groups["dag"], list(self.critic.parameters())
+        rates = (self.lr, self.dag_lr, self.critic_lr)
+        parts = (groups["acting"], groups["dag"], self.critic_params)
+        self.rates = [rate for rate, part in zip(rates, parts, strict=True) if part]
+        self.optimiser = torch.optim.Adam(
+            [{"params": part} for part in parts if part], lr=self.lr(0.0), eps=config.optim_eps, fused=True
         )
 
     def scheme(self) -> Scheme:
         """What this learner reads from each recorded step, beside the controller's fields."""
         shape = (self.info.state_dim,) if self.critic.field == "state" else (self.info.n_agents, self.info.obs_dim)
-        scalars = {name: Field(()) for name in ("reward", "terminated", "truncated", "filled")}
+        scalars = {name: Field(()) for name in ("reward", "terminated", "truncated")}
         return {self.critic.field: Field(shape), **scalars}
 
     def train(self, batch: EpisodeBatch, t_env: int) -> Statistics:
@@ -61,15 +67,15 @@ class PPOLearner:
         self._set_learning_rates(fraction)
         targets = self.compute_targets(batch)
         statistics: Statistics = {}
+        first_ratio_error: Tensor | None = None
         for epoch in range(self.config.epochs):
+            with_stats = epoch == self.config.epochs - 1
             for part, part_targets in self.mini_batches(batch, targets):
-                is_last = epoch == self.config.epochs - 1
-                losses = self.actor_step(part, part_targets, fraction, with_stats=is_last)
-                losses.update(self.critic_step(part, part_targets))
-                if not statistics:
-                    first = losses["ratio_error"]  # of the very first gradient step: 0 to rounding
-                statistics = losses
-        return {**statistics, "first_ratio_error": first}
+                statistics = self.step(part, part_targets, fraction, with_stats)
+                if first_ratio_error is None:  # before any gradient step: 0 to rounding
+                    first_ratio_error = statistics["ratio_error"]
+        assert first_ratio_error is not None, "there is at least one epoch"
+        return {**statistics, "first_ratio_error": first_ratio_error}
 
     @torch.no_grad()
     def compute_targets(self, batch: EpisodeBatch) -> Targets:
@@ -103,7 +109,7 @@ class PPOLearner:
             mean = masked_mean(advantage, filled)
             deviation = masked_mean((advantage - mean).square(), filled).sqrt()
             advantage = (advantage - mean) / (deviation + 1e-8)
-        return Targets(advantage, returns, old_value)
+        return Targets(advantage, returns, old_value, self.weight(batch), filled.expand_as(returns))
 
     def _in_rewards(self, value: Tensor) -> Tensor:
         return self.value_moments.denormalise(value) if self.config.standardise_returns else value
@@ -117,45 +123,38 @@ class PPOLearner:
         for games in shuffled.split(self.config.batch_size):
             yield batch.games(games), Targets(*(target[games] for target in targets))
 
-    def actor_step(self, batch: EpisodeBatch, targets: Targets, fraction: float, with_stats: bool) -> Statistics:
-        """One gradient step on the policy, and on the DAG networks where there are any."""
+    def step(self, batch: EpisodeBatch, targets: Targets, fraction: float, with_stats: bool) -> Statistics:
+        """One gradient step on policy, DAG networks (where there are any) and critic; `with_stats` tells all of it."""
+        config = self.config
         evaluation = self.mac.evaluate(batch, fraction, self.generators, with_stats)
-        log_ratio = evaluation.log_prob - batch["log_prob"]  # [B, T, N]
-        ratio = log_ratio.exp()
-        weight = self.weight(batch)  # [B, T, N]
-        pg_loss = -masked_mean(clipped_surrogate(ratio, targets.advantage, self.config.eps_clip), weight)
-        entropy = masked_mean(evaluation.entropy, weight)
-        regulariser, statistics = self.regulariser(evaluation, batch, fraction)
-        loss = pg_loss - self.entropy_coef(fraction) * entropy + regulariser
-        self.actor_optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = self._clip(self.actor_params, {"pg_loss": pg_loss, "entropy": entropy, "regulariser": regulariser})
-        self.actor_optimiser.step()
-        with torch.no_grad():
-            statistics |= {
-                "pg_loss": pg_loss.detach(),
-                "entropy": entropy.detach(),
-                "agent_grad_norm": grad_norm,
-                "ratio_error": ((ratio - 1).abs() * weight).amax(),
-            }
-            if with_stats:
-                statistics["approx_kl"] = masked_mean(ratio - 1 - log_ratio, weight)
-                statistics["clip_fraction"] = masked_mean(((ratio - 1).abs() > self.config.eps_clip).float(), weight)
-                statistics["advantage_mean"] = masked_mean(targets.advantage, batch["filled"].unsqueeze(-1))
-        return statistics
-
-    def critic_step(self, batch: EpisodeBatch, targets: Targets) -> Statistics:
-        """One gradient step on the critic."""
-        value = self.critic(batch[self.critic.field])  # [B, T, V]
-        losses = clipped_value_loss(
-            value, targets.old_value, targets.target, self.config.value_clip, self.config.huber_delta
+        weight = normalised(targets.weight)  # [B, T, N]
+        surrogate, ratio = clipped_surrogate(
+            evaluation.log_prob, batch["log_prob"], targets.advantage, weight, config.eps_clip
         )
-        critic_loss = masked_mean(losses, batch["filled"].unsqueeze(-1))
-        self.critic_optimiser.zero_grad(set_to_none=True)
-        (self.config.value_coef * critic_loss).backward()  # type: ignore[no-untyped-call]
-        grad_norm = self._clip(list(self.critic.parameters()), {"critic_loss": critic_loss})
-        self.critic_optimiser.step()
-        return {"critic_loss": critic_loss.detach(), "critic_grad_norm": grad_norm}
+        entropy = (evaluation.entropy * weight).sum()
+        regulariser, statistics = self.regulariser(evaluation, batch, fraction)
+        critic_loss = clipped_value_loss(
+            self.critic(batch[self.critic.field]),
+            targets.old_value,
+            targets.target,
+            normalised(targets.value_weight),
+            config.value_clip,
+            config.huber_delta,
+        )
+        policy_loss = -surrogate - self.entropy_coef(fraction) * entropy + regulariser
+        self.optimiser.zero_grad(set_to_none=True)
+        (policy_loss + config.value_coef * critic_loss).backward()  # type: ignore[no-untyped-call]
+        losses = {"pg_loss": -surrogate, "entropy": entropy, "regulariser": regulariser, "critic_loss": critic_loss}
+        statistics["agent_grad_norm"] = self._clip(self.actor_params, losses)
+        statistics["critic_grad_norm"] = self._clip(self.critic_params, losses)
+        self.optimiser.step()
+        statistics["ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
+        if with_stats:
+            statistics |= {name: loss.detach() for name, loss in losses.items()}
+            statistics["approx_kl"] = ((ratio - 1 - ratio.log()) * weight).sum()
+            statistics["clip_fraction"] = (((ratio - 1).abs() > config.eps_clip) * weight).sum()
+            statistics["advantage_mean"] = masked_mean(targets.advantage, batch["filled"].unsqueeze(-1))
+        return statistics
 
     def weight(self, batch: EpisodeBatch) -> Tensor:
         """[B, T, N]: 1 where an agent had a choice in a step that is data; dead agents have only one action."""
@@ -169,9 +168,8 @@ class PPOLearner:
         return evaluation.log_prob.new_zeros(()), {}
 
     def _set_learning_rates(self, fraction: float) -> None:
-        for group, rate in zip(self.actor_optimiser.param_groups, (self.lr, self.dag_lr), strict=False):
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate(fraction)
-        self.critic_optimiser.param_groups[0]["lr"] = self.critic_lr(fraction)
 
     def _clip(self, parameters: list[nn.Parameter], losses: dict[str, Tensor]) -> Tensor:
         """Clip the gradient of all parameters together; refuses a step that is not finite."""
@@ -187,8 +185,7 @@ class PPOLearner:
             "mac": self.mac.state_dict(),
             "critic": self.critic.state_dict(),
             "value_moments": self.value_moments.state_dict(),
-            "actor_optimiser": self.actor_optimiser.state_dict(),
-            "critic_optimiser": self.critic_optimiser.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -196,5 +193,4 @@ class PPOLearner:
         self.mac.load_state_dict(state["mac"])
         self.critic.load_state_dict(state["critic"])
         self.value_moments.load_state_dict(state["value_moments"])
-        self.actor_optimiser.load_state_dict(state["actor_optimiser"])
-        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self.optimiser.load_state_dict(state["optimiser"])

@@ -13,14 +13,21 @@ OUTPUT_GAIN = 0.01  # small first outputs: a nearly uniform policy
 class AgentLinear(nn.Module):
     """y = W_i x + b_i for each agent i, with `groups` sets of weights: 1 (shared by all agents) or N.
 
-    Orthogonal weights, drawn from `generator`; zero biases.
+    Agents come first in its tensors, so that each one's rows lie together. Orthogonal weights, drawn from `generator`;
+    zero biases.
     """
 
     def __init__(
-        self, groups: int, inputs: int, outputs: int, generator: torch.Generator, gain: float = RELU_GAIN, bias: bool = True
+        self,
+        groups: int,
+        inputs: int,
+        outputs: int,
+        generator: torch.Generator,
+        gain: float = RELU_GAIN,
+        bias: bool = True,
     ):
         super().__init__()
-        self.groups, self.outputs = groups, outputs
+        self.groups = groups
         weight = torch.empty(groups, outputs, inputs)
         for matrix in weight:
             nn.init.orthogonal_(matrix, gain, generator=generator)
@@ -28,13 +35,12 @@ class AgentLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(groups, outputs)) if bias else None  # [G, outputs]
 
     def forward(self, x: Tensor, agents: Tensor | None = None) -> Tensor:
-        """All agents, x [..., N, inputs] -> [..., N, outputs]; or the rows of `agents` [R], x [R, inputs] -> [R, outputs]."""
+        """x [N, M, inputs] -> [N, M, outputs]; or rows of `agents` [R]: x [R, inputs] -> [R, outputs]."""
         if self.groups == 1:
             return functional.linear(x, self.weight[0], None if self.bias is None else self.bias[0])
         if agents is not None:
             y = torch.bmm(self.weight[agents], x.unsqueeze(-1)).squeeze(-1)  # [R, outputs]
             return y if self.bias is None else y + self.bias[agents]
-        by_agent = x.reshape(-1, self.groups, x.shape[-1]).transpose(0, 1)  # [N, M, inputs]
-        y = (by_agent @ self.weight.mT).transpose(0, 1)  # [M, N, outputs]
-        y = y if self.bias is None else y + self.bias  # [M, N, outputs]
-        return y.unflatten(0, x.shape[:-2])
+        if self.bias is None:
+            return torch.bmm(x, self.weight.mT)  # [N, M, outputs]
+        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)  # [N, M, outputs]

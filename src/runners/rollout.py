@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from components.episode_buffer import EpisodeBatch, Scheme
-from controllers.basic_controller import BasicMAC, Step
+from controllers.basic_controller import BasicMAC, Selection, Step
 from envs.vec_env import Array, Observation, StepResult, VecEnv
 from runners.episode_stats import EpisodeStats
 from utils.seeding import Generators
@@ -50,36 +50,40 @@ class Rollout:
         noise = {name: value.unflatten(0, (self.n_steps, n_games)) for name, value in drawn.items()}  # [T, B, ...]
         cuts: list[tuple[int, Array, Observation]] = []
         episode_begin = np.zeros(n_games, dtype=np.int64)  # step of this segment
-        batch["filled"].fill_(1.0)
+        filled = np.ones((n_games, self.n_steps), dtype=np.float32)
         for t in range(self.n_steps):
             step = to_step(self.observation, self.last_actions, self.starts, self.device)
             selection = self.mac.select_actions(step, self.hidden, {k: v[t] for k, v in noise.items()}, fraction)
             result = self.env.step(selection.actions.cpu().numpy())
-            self._record(t, step, selection.actions, selection.recorded, result)
+            batch.add(self._known(step, selection, result))
             self.stats.add(result)
             if result.lost is not None:
                 for game in np.flatnonzero(result.lost):
-                    batch["filled"][game, episode_begin[game] : t + 1] = 0.0
+                    filled[game, episode_begin[game] : t + 1] = 0.0
             done = result.terminated | result.truncated
             if result.truncated.any() and result.final is not None:
                 cuts.append((t, np.flatnonzero(result.truncated), result.final))
             self._advance(result.observation, selection.actions, selection.hidden, done)
             episode_begin[done] = t + 1
+        batch.close()
+        batch.data["filled"] = torch.from_numpy(filled).to(self.device)
         self._record_ends(cuts)
         return batch
 
-    def _record(
-        self, t: int, step: Step, actions: Tensor, recorded: dict[str, Tensor], result: StepResult
-    ) -> None:
-        known = {
-            **step._asdict(),
-            **recorded,
-            "actions": actions,
+    def _known(self, step: Step, selection: Selection, result: StepResult) -> dict[str, Tensor]:
+        """Everything that can be recorded of one step, [B, ...] each."""
+        return {
+            "obs": step.obs,
+            "state": step.state,
+            "starts": step.starts,
+            "last_actions": step.last_actions,
+            "actions": selection.actions,
             "reward": torch.from_numpy(result.reward),
             "terminated": torch.from_numpy(result.terminated),
             "truncated": torch.from_numpy(result.truncated),
+            **({} if step.avail_actions is None else {"avail_actions": step.avail_actions}),
+            **selection.recorded,
         }
-        self.batch.write(t, {name: known[name] for name in self.batch.scheme if name != "filled"})
 
     def _advance(self, observation: Observation, actions: Tensor, hidden: Tensor, done: Array) -> None:
         self.observation, self.hidden = observation, hidden

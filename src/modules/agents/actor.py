@@ -34,7 +34,7 @@ class Actor(nn.Module):
         encoded: concat(Base(o), Base(p)) -> FC
 
     The parents' branch has no biases, so it adds exactly 0 where there is no parent: with an empty DAG each form is
-    the plain MAPPO actor. Observations never meet parents before `logits`, so `encode` runs once for all agents.
+    the plain MAPPO actor. Agents come first in all tensors here (modules/layers.py). Observations never meet parents before `logits`, so `encode` runs once for all agents.
     """
 
     def __init__(self, spec: ActorSpec, generator: torch.Generator, parent_generator: torch.Generator):
@@ -49,7 +49,7 @@ class Actor(nn.Module):
         needs_second = is_early and spec.agent == "mlp"
         self.fc2 = AgentLinear(groups, hidden_dim, hidden_dim, generator) if needs_second else None
         self.head = AgentLinear(head_groups, hidden_dim, spec.n_actions, generator, OUTPUT_GAIN)
-        self.listening: Listening | None = None
+        self.listening: Listening  # only with parents
         if spec.parent_dim:
             self._build_parents(groups, head_groups, parent_generator)
 
@@ -72,24 +72,29 @@ class Actor(nn.Module):
         return int(self.encoder.hidden_size)
 
     def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
-        """obs [B, T, N, D], hidden [B, N, H_rnn], starts [B, T] -> features [B, T, N, H] and the new hidden state."""
-        encoding: Encoding = self.encoder(obs, hidden, starts)
-        return encoding
+        """Everything that does not depend on parents: obs [N, M, D], hidden [N, B, H_rnn], starts [B, T]; M = B * T.
 
-    def logits(self, features: Tensor, heard: Tensor | None = None, agents: Tensor | None = None) -> Tensor:
-        """features and what was heard, [M, N, .] of all agents or [R, .] of `agents` [R] -> logits [..., A].
+        The features are what `logits` takes as `own`: the first layer's sum [N, M, H] for `input`, else the own part
+        of the logits [N, M, A].
+        """
+        encoding: Encoding = self.encoder(obs, hidden, starts)
+        if self.spec.fusion == "input":
+            return encoding
+        return encoding._replace(features=self.head(encoding.features))
+
+    def logits(self, own: Tensor, heard: Tensor | None = None, agents: Tensor | None = None) -> Tensor:
+        """The own part and what was heard, [N, M, .] of all agents or [R, .] of `agents` [R] -> logits [..., A].
 
         `heard` is the result of `listening.listen`; None stands for no parents.
         """
-        x = features
         if self.spec.fusion == "input":
-            x = torch.relu(x if heard is None else x + heard)
-            if self.fc2 is not None:
-                x = torch.relu(self.fc2(x, agents))
-        y: Tensor = self.head(x, agents)
-        if heard is not None and self.spec.fusion == "hidden":
-            y = y + heard
-        if heard is not None and self.spec.fusion == "encoded":
-            code = torch.relu(self.parent_fc2(torch.relu(heard), agents))
-            y = y + self.parent_head(code, agents)
-        return y
+            x = torch.relu(own if heard is None else own + heard)
+            x = x if self.fc2 is None else torch.relu(self.fc2(x, agents))
+            y: Tensor = self.head(x, agents)
+            return y
+        if heard is None:
+            return own
+        if self.spec.fusion == "hidden":
+            return own + heard
+        code = torch.relu(self.parent_fc2(torch.relu(heard), agents))
+        return own + self.parent_head(code, agents)

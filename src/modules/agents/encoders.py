@@ -13,21 +13,18 @@ from utils.registry import Registry
 class Encoding(NamedTuple):
     """What an encoder makes of a sequence of observations."""
 
-    features: Tensor  # [B, T, N, H]
-    hidden: Tensor  # [B, N, H_rnn] after the last step; H_rnn is 0 without memory
+    features: Tensor  # [N, M, H], M = B * T
+    hidden: Tensor  # [N, B, H_rnn] after the last step; H_rnn is 0 without memory
 
 
 class Encoder(nn.Module, ABC):
-    """Features of the observation. Keeps no state: the hidden state is an argument and a result.
-
-    `hidden_size` is the width of the hidden state; `output_is_linear` says that a ReLU still has to follow.
-    """
+    """Features of the observation. Keeps no state: the hidden state, `hidden_size` wide, is an argument and a result."""
 
     hidden_size: int
 
     @abstractmethod
     def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
-        """obs [B, T, N, D], hidden [B, N, H_rnn] before the first step, starts [B, T]: 1 where an episode starts."""
+        """obs [N, M, D], M = B * T; hidden [N, B, H_rnn] before the first step; starts [B, T], 1 where an episode starts."""
 
 
 REGISTRY: Registry = Registry("agent")
@@ -45,9 +42,9 @@ class MLPEncoder(Encoder):
         self.fc2 = AgentLinear(groups, hidden_dim, hidden_dim, generator) if depth == 2 else None
 
     def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
-        x = self.fc1(obs)  # [B, T, N, H]
+        x = self.fc1(obs)  # [N, M, H]
         if self.fc2 is not None:
-            x = torch.relu(self.fc2(torch.relu(x)))  # [B, T, N, H]
+            x = torch.relu(self.fc2(torch.relu(x)))  # [N, M, H]
         return Encoding(x, hidden)
 
 
@@ -64,13 +61,13 @@ class RNNEncoder(Encoder):
         self.fc2 = AgentLinear(groups, hidden_dim, hidden_dim, generator) if depth == 1 else None
 
     def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
-        gates = self.input_gates(torch.relu(self.fc1(obs)))  # [B, T, N, 3H]
-        keep = (1 - starts).unsqueeze(-1).unsqueeze(-1)  # [B, T, 1, 1]
+        gates = self.input_gates(torch.relu(self.fc1(obs))).unflatten(1, starts.shape)  # [N, B, T, 3H]
+        keep = (1 - starts).unsqueeze(-1)  # [B, T, 1]
         outputs = []
-        for t in range(obs.shape[1]):
-            hidden = self._gru_step(gates[:, t], hidden * keep[:, t])  # [B, N, H]
+        for t in range(starts.shape[1]):
+            hidden = self._gru_step(gates[:, :, t], hidden * keep[:, t])  # [N, B, H]
             outputs.append(hidden)
-        x = torch.stack(outputs, dim=1)  # [B, T, N, H]
+        x = torch.stack(outputs, dim=2).flatten(1, 2)  # [N, M, H]
         return Encoding(x if self.fc2 is None else self.fc2(x), hidden)
 
     def _gru_step(self, gates: Tensor, hidden: Tensor) -> Tensor:

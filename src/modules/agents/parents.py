@@ -18,14 +18,14 @@ class SharedListening(nn.Module):
         self.message_dim = outputs
         self.weights = AgentLinear(n_agents, inputs, outputs, generator, gain, bias=False)
 
-    def messages(self, x: Tensor, agents: Tensor | None = None) -> Tensor:
-        """x [..., N, inputs] -> [..., N, outputs], or rows of `agents` likewise."""
-        y: Tensor = self.weights(x, agents)
+    def messages(self, x: Tensor) -> Tensor:
+        """x [N, M, inputs] -> [N, M, outputs]."""
+        y: Tensor = self.weights(x)
         return y
 
-    def listen(self, parents: Tensor, messages: Tensor, agents: Tensor | None = None) -> Tensor:
-        """parents [M, C, N] (children's rows of G^T), messages [M, N, outputs] -> [M, C, outputs]."""
-        return torch.bmm(parents, messages)
+    def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
+        """adjacency [M, N, N] and messages [N, M, outputs] of the parents -> [N, M, outputs] for each child."""
+        return torch.bmm(adjacency.mT, messages.transpose(0, 1)).transpose(0, 1).contiguous()
 
 
 class OwnListening(nn.Module):
@@ -36,17 +36,15 @@ class OwnListening(nn.Module):
         self.message_dim = inputs
         self.weights = AgentLinear(n_agents, n_agents * inputs, outputs, generator, gain, bias=False)
 
-    def messages(self, x: Tensor, agents: Tensor | None = None) -> Tensor:
+    def messages(self, x: Tensor) -> Tensor:
         """x as it is."""
         return x
 
-    def listen(self, parents: Tensor, messages: Tensor, agents: Tensor | None = None) -> Tensor:
-        """parents [M, C, N], messages [M, N, inputs] -> [M, C, outputs]; C is N, or 1 with the child's number in `agents`."""
-        heard = (parents.unsqueeze(-1) * messages.unsqueeze(1)).flatten(-2)  # [M, C, N * inputs]
-        if agents is None:
-            y: Tensor = self.weights(heard)
-        else:
-            y = self.weights(heard.squeeze(1), agents).unsqueeze(1)  # [M, 1, outputs]
+    def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
+        """adjacency [M, N, N] and messages [N, M, inputs] of the parents -> [N, M, outputs] for each child."""
+        of_child = adjacency.permute(2, 0, 1).unsqueeze(-1)  # [N, M, N, 1]
+        said = (of_child * messages.transpose(0, 1)).flatten(-2)  # [N, M, N * inputs]
+        y: Tensor = self.weights(said)
         return y
 
 

@@ -17,7 +17,7 @@ class Critic(nn.Module):
 
     def __init__(self, input_dim: int, hidden_dim: int, generator: torch.Generator):
         super().__init__()
-        self.fc1 = AgentLinear(1, input_dim, hidden_dim, generator)
+        self.fc1 = AgentLinear(1, input_dim, hidden_dim, generator)  # shared weights take any leading shape
         self.fc2 = AgentLinear(1, hidden_dim, hidden_dim, generator)
         self.head = AgentLinear(1, hidden_dim, 1, generator, gain=1.0)
 

@@ -25,8 +25,3 @@ def logistic_noise(shape: tuple[int, ...], generator: torch.Generator, device: t
     uniform = torch.rand(shape, generator=generator, device=device).clamp_(1e-7, 1 - 1e-7)
     return uniform.log() - (1 - uniform).log()
 
-
-def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """Standard Gumbel noise, finite."""
-    uniform = torch.rand(shape, generator=generator, device=device).clamp_(1e-20, 1 - 1e-7)
-    return -(-uniform.log()).log()

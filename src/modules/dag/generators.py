@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modules.dag.edges import gumbel_noise, logistic_noise, straight_through_edges
+from components.action_selectors import gumbel_noise
+from modules.dag.edges import logistic_noise, straight_through_edges
 from modules.dag.nets import EdgeNet, PermutationNet
 from modules.dag.ops import depth, precedence
 from modules.dag.permutation import straight_through_order
@@ -23,6 +24,7 @@ class DAG(NamedTuple):
 
     adjacency: Tensor  # [M, N, N]; [j, i] == 1: j is a parent of i. Carries the gradient of the DAG networks
     order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th: parents come first
+    depth: Tensor | None = None  # [M, N], where it is known beforehand
 
 
 class NoiseScale(NamedTuple):
@@ -55,16 +57,18 @@ class StaticDAG(DAGGenerator):
 
     adjacency: Tensor
     order: Tensor
+    depth: Tensor
 
     def __init__(self, adjacency: Tensor):
         super().__init__()
         self.is_empty = not bool(adjacency.any())
         self.register_buffer("adjacency", adjacency.float(), persistent=False)  # [N, N]
-        self.register_buffer("order", depth(adjacency).argsort(stable=True), persistent=False)  # [N]
+        self.register_buffer("depth", depth(adjacency), persistent=False)  # [N]
+        self.register_buffer("order", self.depth.argsort(stable=True), persistent=False)  # [N]
 
     def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
-        n_samples = len(context)
-        return DAG(self.adjacency.expand(n_samples, -1, -1), self.order.expand(n_samples, -1))
+        m = len(context)
+        return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1), self.depth.expand(m, -1))
 
 
 class RandomDAG(DAGGenerator):

@@ -25,53 +25,46 @@ def assign(scores: Tensor) -> Tensor:
 
 
 class _Sinkhorn(torch.autograd.Function):
-    """Sinkhorn's iteration on kernel = exp(log_scores) through scaling vectors, with its exact reverse pass.
+    """P = diag(u) K diag(v) with rows and columns that sum to 1, K = exp(log_scores), and the gradient of that limit.
 
-    u <- 1 / (kernel v), v <- 1 / (kernel^T u), `iterations` times from v = 1; the result is diag(u) kernel diag(v).
-    The games lie on the last axis, so that every operation runs along memory.
+    Forward: u <- 1 / (K v), v <- 1 / (K^T u), `iterations` times from v = 1. Backward: from P 1 = 1 and P^T 1 = 1 follows
+    dL/dlog K = P * (G - a 1^T - 1 b^T) for G = dL/dP, where a and b solve a + P b = (P * G) 1 and P^T a + b = (P * G)^T 1;
+    solved by turns, `iterations` times as well. The samples lie on the last axis, so that operations run along memory.
     """
 
     @staticmethod
     def forward(ctx: Any, log_scores: Tensor, iterations: int) -> Tensor:
         scores = log_scores.permute(1, 2, 0)  # [N, N, M]
         scores = scores - scores.amax(1, keepdim=True)
-        scores = (scores - scores.amax(0, keepdim=True)).clamp_min(LOWEST_LOG_SCORE)
-        kernel = scores.exp()  # [N, N, M]
-        v = torch.ones_like(kernel[0])  # [N, M]
-        us, vs = [], [v]
+        kernel = (scores - scores.amax(0, keepdim=True)).clamp_(min=LOWEST_LOG_SCORE).exp_()  # [N, N, M]
+        work = torch.empty_like(kernel)  # [N, N, M]
+        u = v = torch.ones_like(kernel[0])  # [N, M]
         for _ in range(iterations):
-            u = (kernel * v).sum(1).reciprocal_()  # [N, M]
-            v = (kernel * u.unsqueeze(1)).sum(0).reciprocal_()  # [N, M]
-            us.append(u)
-            vs.append(v)
-        ctx.save_for_backward(kernel, *us, *vs)
-        return (us[-1].unsqueeze(1) * kernel * v).permute(2, 0, 1)
+            u = torch.mul(kernel, v, out=work).sum(1).reciprocal_()  # [N, M]
+            v = torch.mul(kernel, u.unsqueeze(1), out=work).sum(0).reciprocal_()  # [N, M]
+        p = kernel.mul_(u.unsqueeze(1)).mul_(v)  # [N, N, M]
+        ctx.save_for_backward(p)
+        ctx.iterations = iterations
+        return p.permute(2, 0, 1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        kernel, *scalings = ctx.saved_tensors
-        n_iterations = (len(scalings) - 1) // 2
-        us, vs = scalings[:n_iterations], scalings[n_iterations:]
-        grad = gradients[0].permute(1, 2, 0)  # [N, N, M]
-        weighted = grad * kernel  # [N, N, M]
-        grad_u = (weighted * vs[-1]).sum(1)  # [N, M]
-        grad_v = (weighted * us[-1].unsqueeze(1)).sum(0)  # [N, M]
-        grad_kernel = grad * us[-1].unsqueeze(1) * vs[-1]  # [N, N, M]
-        for k in range(n_iterations - 1, -1, -1):
-            grad_columns = -grad_v * vs[k + 1].square()  # [N, M]: of kernel^T u
-            grad_u = grad_u + (kernel * grad_columns).sum(1)  # [N, M]
-            grad_rows = -grad_u * us[k].square()  # [N, M]: of kernel v
-            grad_kernel = grad_kernel.addcmul_(us[k].unsqueeze(1), grad_columns.unsqueeze(0))
-            grad_kernel = grad_kernel.addcmul_(grad_rows.unsqueeze(1), vs[k].unsqueeze(0))
-            grad_v = (kernel * grad_rows.unsqueeze(1)).sum(0)  # [N, M]
-            grad_u = torch.zeros_like(grad_u)
-        return (grad_kernel * kernel).permute(2, 0, 1), None
+        (p,) = ctx.saved_tensors
+        weighted = p * gradients[0].permute(1, 2, 0)  # [N, N, M]
+        rows, columns = weighted.sum(1), weighted.sum(0)  # [N, M]
+        work = torch.empty_like(p)  # [N, N, M]
+        a = torch.zeros_like(rows)  # [N, M]
+        for _ in range(ctx.iterations):
+            b = columns - torch.mul(p, a.unsqueeze(1), out=work).sum(0)  # [N, M]
+            a = rows - torch.mul(p, b, out=work).sum(1)  # [N, M]
+        return weighted.sub_(p * (a.unsqueeze(1) + b)).permute(2, 0, 1), None
 
 
-def sinkhorn(log_scores: Tensor, iterations: int = 20) -> Tensor:
+def sinkhorn(log_scores: Tensor, iterations: int = 10) -> Tensor:
     """The (nearly) doubly-stochastic matrix of exp(log_scores), [M, N, N] -> [M, N, N] (paper, section 6.1).
 
-    Rows and columns are normalised in turn, `iterations` times each.
+    Rows and columns are normalised in turn, `iterations` times each; the gradient is that of the limit. With 10 of them
+    it has a cosine of 0.99995 or more with the gradient of 300 (docs/bn_mappo.md).
     """
     result: Tensor = _Sinkhorn.apply(log_scores, iterations)  # type: ignore[no-untyped-call]
     return result
