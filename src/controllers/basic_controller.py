@@ -121,7 +121,7 @@ class BasicMAC(nn.Module):
         last_actions = batch["last_actions"] if self.config.obs_last_action else None  # [B, T, N]
         return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["starts"])[0]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def select_actions(
         self, step: Step, hidden: Tensor, noise: dict[str, Tensor] | None, fraction: float = 0.0
     ) -> Selection:

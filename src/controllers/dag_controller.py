@@ -59,7 +59,7 @@ class DAGMAC(BasicMAC):
         one_hot = functional.one_hot(actions, self.info.n_actions).to(obs.dtype)  # [..., A]
         return torch.cat([one_hot, obs], dim=-1) if self.config.dag.parent_inputs == "actions_and_obs" else one_hot
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def select_actions(
         self, step: Step, hidden: Tensor, noise: dict[str, Tensor] | None, fraction: float = 0.0
     ) -> Selection:
@@ -77,51 +77,46 @@ class DAGMAC(BasicMAC):
     ) -> tuple[Tensor, Tensor]:
         """Actions and their log-probabilities [B, N], from the agents' own part [N, B, .].
 
-        All N * B agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
+        All B * N agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
         every action it might take is known before anyone acts.
         """
-        depths = depth(dag.adjacency) if dag.depth is None else dag.depth  # [B, N]
-        depths = depths.T.flatten()  # [N * B]
-        row = depths.argsort(stable=True)  # [N * B]: agent * B + game
-        agents = row // len(step.obs)  # [N * B]
-        own = own.flatten(0, 1)[row]  # [N * B, .]
-        noises = self.by_agent(noise["action_noise"])[row] if noise else None  # [N * B, A]
-        avail = None if step.avail_actions is None else self.by_agent(step.avail_actions)[row]  # [N * B, A]
-        sayings = self.sayings(step.obs)  # [N * B, A, .]
-        said = sayings.new_zeros(len(row), sayings.shape[-1])  # [N * B, .]
+        adjacency, (n_games, n_agents, _) = dag.adjacency.contiguous(), step.obs.shape
+        depths = (depth(adjacency) if dag.depth is None else dag.depth).flatten()  # [B * N]
+        row = depths.argsort(stable=True)  # [B * N]: game * N + agent
+        agents = row % n_agents  # [B * N]
+        own = own.transpose(0, 1).flatten(0, 1).index_select(0, row)  # [B * N, .]
+        noises = noise["action_noise"].flatten(0, 1).index_select(0, row) if noise else None  # [B * N, A]
+        avail = None if step.avail_actions is None else step.avail_actions.flatten(0, 1)[row]  # [B * N, A]
+        sayings = self.sayings(step.obs)  # [B * N * A, .]
+        first_saying = row * self.info.n_actions  # [B * N]
+        said = sayings.new_zeros(n_games, n_agents, sayings.shape[-1])  # [B, N, .]
+        said_rows = said.view(n_games * n_agents, -1)  # [B * N, .]
         all_logits, all_actions, begin = [], [], 0
+        listen, logits_of = self.actor.listening.listen, self.actor.logits
         for size in torch.bincount(depths).tolist():
             turn = slice(begin, begin + size)
-            heard = self.hear(dag.adjacency, said)[row[turn]] if begin else None  # [R, .]
-            logits = self.actor.logits(own[turn], heard, agents[turn])  # [R, A]
-            logits = mask_logits(logits, None if avail is None else avail[turn])
+            now = row[turn]  # [R]
+            heard = listen(adjacency, said).flatten(0, 1).index_select(0, now) if begin else None  # [R, .]
+            logits = mask_logits(logits_of(own[turn], heard, agents[turn]), None if avail is None else avail[turn])
             chosen = choose(logits, None if noises is None else noises[turn])  # [R]
-            said[row[turn]] = sayings[row[turn], chosen]
+            said_rows.index_copy_(0, now, sayings.index_select(0, first_saying[turn] + chosen))
             all_logits.append(logits)
             all_actions.append(chosen)
             begin += size
-        place = row.argsort()  # [N * B]: where each agent stands in the row
-        actions = torch.cat(all_actions)[place]  # [N * B]
-        log_prob = log_prob_of(torch.cat(all_logits)[place], actions)  # [N * B]
-        n_agents = self.info.n_agents
-        return actions.view(n_agents, -1).T, log_prob.view(n_agents, -1).T
-
-    def by_agent(self, x: Tensor) -> Tensor:
-        """[B, N, .] -> [N * B, .]."""
-        return x.transpose(0, 1).flatten(0, 1)
+        place = row.argsort()  # [B * N]: where each agent stands in the row
+        actions = torch.cat(all_actions)[place]  # [B * N]
+        log_prob = log_prob_of(torch.cat(all_logits)[place], actions)  # [B * N]
+        return actions.view(n_games, n_agents), log_prob.view(n_games, n_agents)
 
     def sayings(self, obs: Tensor) -> Tensor:
-        """What each agent would tell its children for each of its actions: obs [B, N, D] -> [N * B, A, .]."""
+        """What each agent would tell its children for each of its actions: obs [B, N, D] -> [B * N * A, .]."""
+        n_games, n_agents, _ = obs.shape
         n_actions = self.info.n_actions
-        rows = self.by_agent(obs).unsqueeze(1).expand(-1, n_actions, -1)  # [N * B, A, D]
-        actions = torch.arange(n_actions, device=obs.device).expand(len(rows), -1)  # [N * B, A]
-        inputs = self.parent_inputs(rows, actions)  # [N * B, A, .]
-        return self.actor.listening.messages(inputs.view(self.info.n_agents, -1, inputs.shape[-1])).view(*inputs.shape[:2], -1)
-
-    def hear(self, adjacency: Tensor, said: Tensor) -> Tensor:
-        """adjacency [M, N, N] and messages [N * M, .] -> what each child hears, [N * M, .]."""
-        n_agents = self.info.n_agents
-        return self.actor.listening.listen(adjacency, said.view(n_agents, -1, said.shape[-1])).flatten(0, 1)
+        actions = torch.arange(n_actions, device=obs.device).expand(n_agents, n_games, -1)  # [N, B, A]
+        by_agent = obs.transpose(0, 1).unsqueeze(2).expand(-1, -1, n_actions, -1)  # [N, B, A, D]
+        inputs = self.parent_inputs(by_agent, actions).flatten(1, 2)  # [N, B * A, .]
+        messages = self.actor.listening.messages(inputs)  # [N, B * A, .]
+        return messages.unflatten(1, (n_games, n_actions)).transpose(0, 1).flatten(0, 2)
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
@@ -134,9 +129,10 @@ class DAGMAC(BasicMAC):
             return evaluation._replace(adjacency=adjacency, dag_stats=dict.fromkeys(STATISTICS, nothing))
         adjacency = self.rebuild(batch, fraction, generators).adjacency  # [B*T, N, N]
         own = self.encode_batch(batch)  # [N, B*T, .]
-        listening = self.actor.listening
         inputs = self.parent_inputs(batch["obs"], batch["actions"]).flatten(0, 1).transpose(0, 1)  # [N, B*T, .]
-        logits = self.actor.logits(own, listening.listen(adjacency, listening.messages(inputs)))  # [N, B*T, A]
+        messages = self.actor.listening.messages(inputs).transpose(0, 1)  # [B*T, N, .]
+        heard = self.actor.listening.listen(adjacency, messages).transpose(0, 1).contiguous()  # [N, B*T, .]
+        logits = self.actor.logits(own, heard)  # [N, B*T, A]
         evaluation = self.score(logits, batch)
         stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None
         return evaluation._replace(adjacency=adjacency.unflatten(0, batch["filled"].shape), dag_stats=stats)

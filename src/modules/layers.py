@@ -39,8 +39,8 @@ class AgentLinear(nn.Module):
         if self.groups == 1:
             return functional.linear(x, self.weight[0], None if self.bias is None else self.bias[0])
         if agents is not None:
-            y = torch.bmm(self.weight[agents], x.unsqueeze(-1)).squeeze(-1)  # [R, outputs]
-            return y if self.bias is None else y + self.bias[agents]
+            y = torch.bmm(self.weight.index_select(0, agents), x.unsqueeze(-1)).squeeze(-1)  # [R, outputs]
+            return y if self.bias is None else y + self.bias.index_select(0, agents)
         if self.bias is None:
             return torch.bmm(x, self.weight.mT)  # [N, M, outputs]
         return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)  # [N, M, outputs]

@@ -45,7 +45,7 @@ class Rollout:
     def run_segment(self, fraction: float) -> EpisodeBatch:
         """Play n_steps in every game; `fraction` of training is done. The batch is overwritten by the next call."""
         batch, n_games = self.batch, self.env.batch_size
-        batch.first_hidden = self.hidden
+        batch.first_hidden = self.hidden.clone()  # inference tensors cannot be learned from
         drawn = self.mac.draw_noise(self.n_steps * n_games, self.generators, fraction)
         noise = {name: value.unflatten(0, (self.n_steps, n_games)) for name, value in drawn.items()}  # [T, B, ...]
         cuts: list[tuple[int, Array, Observation]] = []

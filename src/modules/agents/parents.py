@@ -24,8 +24,8 @@ class SharedListening(nn.Module):
         return y
 
     def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
-        """adjacency [M, N, N] and messages [N, M, outputs] of the parents -> [N, M, outputs] for each child."""
-        return torch.bmm(adjacency.mT, messages.transpose(0, 1)).transpose(0, 1).contiguous()
+        """adjacency [M, N, N] and messages [M, N, outputs] of the parents -> [M, N, outputs] for each child."""
+        return torch.bmm(adjacency.mT, messages)
 
 
 class OwnListening(nn.Module):
@@ -41,11 +41,10 @@ class OwnListening(nn.Module):
         return x
 
     def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
-        """adjacency [M, N, N] and messages [N, M, inputs] of the parents -> [N, M, outputs] for each child."""
+        """adjacency [M, N, N] and messages [M, N, inputs] of the parents -> [M, N, outputs] for each child."""
         of_child = adjacency.permute(2, 0, 1).unsqueeze(-1)  # [N, M, N, 1]
-        said = (of_child * messages.transpose(0, 1)).flatten(-2)  # [N, M, N * inputs]
-        y: Tensor = self.weights(said)
-        return y
+        heard: Tensor = self.weights((of_child * messages).flatten(-2))  # [N, M, outputs]
+        return heard.transpose(0, 1)
 
 
 Listening = SharedListening | OwnListening
