@@ -94,7 +94,7 @@ class RandomDAG(DAGGenerator):
         n_samples = len(context)
         if noise is None:
             noise = {name: context.new_zeros((n_samples, *shape)) for name, shape in self.noise_shapes().items()}
-        order = noise["dag_order_noise"].argsort(-1, stable=True)  # [M, N]
+        order = noise["dag_order_noise"].argsort(dim=-1, stable=True)  # [M, N]
         edges = (self.logit + noise["dag_edge_noise"] > 0).float()  # [M, N, N]
         return DAG(edges * precedence(order), order)
 

@@ -1,0 +1,39 @@
+"""What several tests need: a configuration from overrides, and everything that stands on it."""
+
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from components.episode_buffer import EpisodeBatch
+from envs import make_vec_env
+from run import Setup, build
+from runners.rollout import Rollout
+from utils.config import Config, load_layers, merge, validate
+
+
+def make_config(alg: str = "bn_mappo", env: str = "aloha", **updates: Any) -> Config:
+    """The configuration of `--config=alg --env-config=env with key=value`; `dag__generator` stands for dag.generator."""
+    small = {"batch_size_run": 4, "batch_size": 4, "segment_length": 6, "hidden_dim": 16, "test_nepisode": 4}
+    layers = load_layers(alg, env)
+    for key, value in {**small, **updates}.items():
+        layers = merge(layers, OmegaConf.to_container(OmegaConf.from_dotlist([f"{key.replace('__', '.')}={value}"])))
+    return validate(layers)
+
+
+def make_rollout(config: Config) -> tuple[Setup, Rollout]:
+    """Networks, learner and training games of a configuration."""
+    setup = build(config)
+    env = make_vec_env(config, config.batch_size_run, "train")
+    scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
+    return setup, Rollout(env, setup.mac, scheme, config.segment_length, setup.generators)
+
+
+def train_updates(config: Config, n_updates: int) -> tuple[Setup, Rollout, list[dict[str, float]], EpisodeBatch]:
+    """Train some updates; returns the statistics of each and the last batch."""
+    setup, rollout = make_rollout(config)
+    statistics, t_env = [], 0
+    for _ in range(n_updates):
+        batch = rollout.run_segment(min(t_env / config.t_max, 1.0))
+        statistics.append({name: float(value) for name, value in setup.learner.train(batch, t_env).items()})
+        t_env += batch.batch_size * batch.n_steps
+    return setup, rollout, statistics, batch

@@ -1,0 +1,168 @@
+"""Every way to come by a DAG: acyclic, parents first, differentiable where it is learned."""
+
+import pytest
+import torch
+from helpers import make_config
+
+from modules.dag.edges import straight_through_edges
+from modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
+from modules.dag.ops import is_acyclic
+from modules.dag.permutation import assign, sinkhorn
+from utils.errors import ConfigError
+
+N_AGENTS, PARTS = 5, (5, 3)
+FORMS = [
+    {"dag__permutation": permutation, "dag__edge_index": index, "dag__edge_net": net}
+    for permutation in ("identity", "gumbel_sinkhorn")
+    for index in ("agent", "rank")
+    for net in ("mlp", "deep_set")
+]
+CASES = [(name, {}) for name in REGISTRY if name != "learned"] + [("learned", form) for form in FORMS]
+
+
+def build(name: str, form: dict, seed: int = 0, **updates):
+    adjacency = torch.ones(N_AGENTS, N_AGENTS).tril(-1).int().tolist()  # every edge points to a lower number
+    config = make_config(dag__generator=name, dag__adjacency=adjacency, **form, **updates)
+    torch.manual_seed(seed)
+    return REGISTRY[name](config.dag, N_AGENTS, PARTS, 16)
+
+
+def sample(generator, n_samples: int, seed: int = 0):
+    rng = torch.Generator().manual_seed(seed)
+    context = torch.randn(n_samples, *PARTS, generator=rng)
+    return generator(context, generator.draw_noise(n_samples, NoiseScale(1.0, 1.0), rng))
+
+
+@pytest.mark.parametrize(("name", "form"), CASES)
+def test_every_sample_is_a_dag_with_parents_first(name, form):
+    dag = sample(build(name, form), 300)
+    assert set(dag.adjacency.unique().tolist()) <= {0.0, 1.0}
+    assert is_acyclic(dag.adjacency).all()
+    assert (dag.order.sort(-1).values == torch.arange(N_AGENTS)).all()
+    rank = dag.order.argsort(-1)
+    for b, parent, child in dag.adjacency.nonzero().tolist():
+        assert rank[b, parent] < rank[b, child]
+
+
+@pytest.mark.parametrize(("name", "form"), CASES)
+def test_zero_noise_is_one_graph_for_one_context(name, form):
+    generator, context = build(name, form), torch.randn(4, *PARTS)
+    assert torch.equal(generator(context, None).adjacency, generator(context, None).adjacency)
+
+
+def test_static_graphs_have_the_edges_of_the_paper():
+    shape = {name: sample(build(name, {}), 1).adjacency[0] for name in ("empty", "full", "line", "fixed")}
+    edges = {name: [tuple(edge) for edge in graph.nonzero().tolist()] for name, graph in shape.items()}
+    assert edges["empty"] == []
+    assert edges["full"] == [(j, i) for j in range(N_AGENTS) for i in range(j + 1, N_AGENTS)]
+    assert edges["line"] == [(j, j + 1) for j in range(N_AGENTS - 1)]
+    assert all(child < parent for parent, child in edges["fixed"])
+    assert len(edges["fixed"]) == 10
+
+
+def test_random_graph_has_the_configured_density():
+    graphs = sample(build("random", {"dag__probability": 0.3}), 4000).adjacency
+    assert graphs.sum((-2, -1)).mean().item() / 10 == pytest.approx(0.3, abs=0.01)
+
+
+def test_edge_frequency_is_the_sigmoid_of_the_logit():
+    rng = torch.Generator().manual_seed(0)
+    generator = build("learned", FORMS[0])
+    noise = generator.draw_noise(200_000, NoiseScale(1.0, 1.0), rng)["dag_edge_noise"][:, 0, 1]
+    for logit in (-2.0, 0.0, 1.0):
+        edges = straight_through_edges(torch.full_like(noise, logit), noise, 1.0)
+        assert edges.mean().item() == pytest.approx(torch.sigmoid(torch.tensor(logit)).item(), abs=0.005)
+
+
+def test_first_in_order_follows_the_scores_as_gumbel_max_says():
+    """With scores that depend on the agent only in one rank, P(agent first) is close to the softmax of that rank."""
+    rng = torch.Generator().manual_seed(0)
+    scores = torch.zeros(1, 3, 3)
+    scores[0, 0] = torch.tensor([4.0, 0.0, 0.0])
+    noise = build("learned", FORMS[4]).draw_noise(1, NoiseScale(1.0, 1.0), rng)
+    assert noise["dag_order_noise"].shape == (1, N_AGENTS, N_AGENTS)
+    gumbel = -(-torch.rand(4000, 3, 3, generator=rng).log()).log()
+    first = assign(scores + gumbel)[:, 0]
+    assert (first == 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_edge_gradient_agrees_with_finite_differences_of_the_relaxed_edge(temperature):
+    logits = torch.randn(3, 4, 4, dtype=torch.float64, requires_grad=True)
+    noise = torch.randn(3, 4, 4, dtype=torch.float64)
+    weight = torch.randn(3, 4, 4, dtype=torch.float64)
+    (straight_through_edges(logits, noise, temperature) * weight).sum().backward()
+    step = 1e-6
+    upper, lower = (torch.sigmoid((logits.detach() + s + noise) / temperature) for s in (step, -step))
+    torch.testing.assert_close(logits.grad, weight * (upper - lower) / (2 * step), rtol=1e-6, atol=1e-9)
+
+
+def test_sinkhorn_is_doubly_stochastic_and_its_gradient_agrees_with_finite_differences():
+    torch.manual_seed(0)
+    scores = torch.randn(2, 4, 4, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 4, 4, dtype=torch.float64)
+    matrix = sinkhorn(scores, 300)
+    torch.testing.assert_close(matrix.sum(-1), torch.ones(2, 4, dtype=torch.float64))
+    torch.testing.assert_close(matrix.sum(-2), torch.ones(2, 4, dtype=torch.float64))
+    (matrix * weight).sum().backward()
+    numeric, step = torch.zeros_like(scores), 1e-6
+    for index in torch.cartesian_prod(*(torch.arange(size) for size in scores.shape)).tolist():
+        values = []
+        for sign in (step, -step):
+            moved = scores.detach().clone()
+            moved[tuple(index)] += sign
+            values.append((sinkhorn(moved, 300) * weight).sum())
+        numeric[tuple(index)] = (values[0] - values[1]) / (2 * step)
+    torch.testing.assert_close(scores.grad, numeric, rtol=1e-6, atol=1e-9)
+
+
+def test_few_iterations_point_the_same_way_as_many():
+    torch.manual_seed(0)
+    base = torch.nn.functional.logsigmoid(torch.randn(200, 10, 10)) - (-torch.rand(200, 10, 10).log()).log()
+    weight, gradients = torch.randn(200, 10, 10), []
+    for iterations in (10, 300):
+        scores = base.clone().requires_grad_()
+        (sinkhorn(scores, iterations) * weight).sum().backward()
+        gradients.append(scores.grad.flatten())
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.9995
+
+
+def test_sinkhorn_stays_finite_with_extreme_scores():
+    scores = (1e3 * torch.randn(20, 6, 6)).requires_grad_()
+    matrix = sinkhorn(scores, 10)
+    (matrix * torch.randn(20, 6, 6)).sum().backward()
+    assert matrix.isfinite().all()
+    assert scores.grad.isfinite().all()
+
+
+def test_assignment_is_the_best_of_all_permutations():
+    import itertools
+
+    scores = torch.randn(20, 4, 4, generator=torch.Generator().manual_seed(0))
+    for matrix, order in zip(scores, assign(scores), strict=True):
+        totals = {p: sum(matrix[k, agent].item() for k, agent in enumerate(p)) for p in itertools.permutations(range(4))}
+        assert max(totals, key=totals.get) == tuple(order.tolist())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_reach_edge_and_permutation_nets(form):
+    generator = build("learned", form)
+    dag = sample(generator, 50)
+    weight = torch.randn(N_AGENTS, N_AGENTS, generator=torch.Generator().manual_seed(1))
+    (dag.adjacency * weight).sum().backward()
+    for name, parameter in generator.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (None, "needs dag.adjacency"),
+        ([[0, 1], [0, 0]], "needs 3 x 3"),
+        ([[0, 1, 0], [0, 0, 1], [1, 0, 0]], "cycle"),
+        ([[1, 0, 0], [0, 0, 0], [0, 0, 0]], "cycle"),
+    ],
+)
+def test_fixed_graph_is_checked(rows, message):
+    with pytest.raises(ConfigError, match=message):
+        fixed_adjacency(rows, 3)

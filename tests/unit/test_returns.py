@@ -1,0 +1,122 @@
+"""Advantages against a slow loop that follows every episode by itself."""
+
+import pytest
+import torch
+from helpers import make_config, make_rollout
+
+from components.returns import generalised_advantages
+from components.running_stats import RunningMoments
+
+GAMMA, LAMBDA = 0.9, 0.8
+
+
+def slow_advantage(b, t, reward, value, next_value, terminated, done):
+    """sum_k (gamma lambda)^k delta_{t+k} to the end of the episode or of the segment."""
+    total, factor = 0.0, 1.0
+    for k in range(t, reward.shape[1]):
+        bootstrap = 0.0 if terminated[b, k] else next_value[b, k].item()
+        total += factor * (reward[b, k].item() + GAMMA * bootstrap - value[b, k].item())
+        if done[b, k]:
+            break
+        factor *= GAMMA * LAMBDA
+    return total
+
+
+def test_advantages_follow_episodes_through_termination_and_truncation():
+    rng = torch.Generator().manual_seed(0)
+    shape = (6, 15, 1)
+    reward, value, next_value = (torch.randn(*shape, generator=rng, dtype=torch.float64) for _ in range(3))
+    terminated = (torch.rand(*shape, generator=rng) < 0.15).double()
+    truncated = (torch.rand(*shape, generator=rng) < 0.15).double() * (1 - terminated)
+    done = torch.maximum(terminated, truncated)
+    got = generalised_advantages(reward, value, next_value, terminated, done, GAMMA, LAMBDA)
+    for b in range(6):
+        for t in range(15):
+            expected = slow_advantage(b, t, reward, value, next_value, terminated, done)
+            assert got[b, t, 0].item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_worked_example():
+    """Two steps, reward 1 then 2, no discount on either: the last step ends the episode."""
+    reward = torch.tensor([[[1.0], [2.0]]])
+    value, next_value = torch.tensor([[[0.5], [1.0]]]), torch.tensor([[[1.0], [7.0]]])
+    ends = torch.tensor([[[0.0], [1.0]]])
+    got = generalised_advantages(reward, value, next_value, ends, ends, 1.0, 1.0)
+    assert got.flatten().tolist() == [2.5, 1.0]  # 1 + 2 - 0.5, and 2 - 1
+
+
+@pytest.mark.parametrize("critic_type", ["cv_critic", "ac_critic"])
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_targets_use_the_last_observation_of_a_cut_episode(critic_type, bootstrap):
+    """The learner's returns equal a slow loop over the recorded segment, whose episodes are cut in its middle."""
+    config = make_config(
+        "mappo",
+        env_args__episode_limit=4,
+        segment_length=10,
+        critic_type=critic_type,
+        standardise_returns=False,
+        standardise_advantages=False,
+        bootstrap_truncated=bootstrap,
+        gamma=GAMMA,
+        gae_lambda=LAMBDA,
+    )
+    setup, rollout = make_rollout(config)
+    batch = rollout.run_segment(0.0)
+    targets, critic = setup.learner.compute_targets(batch), setup.learner.critic
+    field = critic.field
+    assert batch.final_rows[:, 1].unique().tolist() == [3, 7]
+    final = {tuple(row): obs for row, obs in zip(batch.final_rows.tolist(), batch.final[field], strict=True)}
+    with torch.no_grad():
+        value = critic(batch[field])
+        next_value = torch.stack(
+            [
+                torch.stack(
+                    [
+                        critic(final[b, t])
+                        if (b, t) in final
+                        else critic(batch[field][b, t + 1] if t < 9 else batch.last[field][b])
+                        for t in range(10)
+                    ]
+                )
+                for b in range(batch.batch_size)
+            ]
+        )
+    truncated = batch["truncated"].unsqueeze(-1).expand_as(value)
+    ends = torch.zeros_like(value) if bootstrap else truncated
+    for agent in range(value.shape[-1]):
+        columns = [x[..., agent : agent + 1] for x in (value, next_value, ends, truncated)]
+        reward = batch["reward"].unsqueeze(-1)
+        for b in range(batch.batch_size):
+            for t in range(10):
+                expected = slow_advantage(b, t, reward, columns[0], columns[1], columns[2], columns[3])
+                assert targets.advantage[b, t, agent].item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    torch.testing.assert_close(targets.target, targets.advantage + value)
+
+
+def test_lost_steps_change_nothing():
+    """Steps of a worker that died carry no weight: garbage in them leaves losses and gradients as they were."""
+    config = make_config("mappo", epochs=1)
+    results = []
+    for garbage in (0.0, 1e6):
+        setup, rollout = make_rollout(config)
+        batch = rollout.run_segment(0.0)
+        batch["filled"][1, :4] = 0.0
+        batch["reward"][1, :4] = garbage
+        batch["terminated"][1, 3] = 1.0
+        statistics = setup.learner.train(batch, 0)
+        results.append([statistics[name].item() for name in ("pg_loss", "critic_loss", "entropy", "agent_grad_norm")])
+    assert results[0] == pytest.approx(results[1], rel=1e-6)
+
+
+def test_running_moments_equal_moments_of_the_data_and_forget():
+    moments = RunningMoments(decay=0.9)
+    values = torch.randn(10_000, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    assert [x.item() for x in moments.moments()] == [0.0, 1.0]
+    moments.update(values, torch.ones_like(values))
+    mean, deviation = moments.moments()
+    assert mean.item() == pytest.approx(values.mean().item(), rel=1e-5)
+    assert deviation.item() == pytest.approx(values.std().item(), rel=1e-3)
+    torch.testing.assert_close(moments.denormalise(moments.normalise(values)), values)
+    for _ in range(100):
+        moments.update(torch.zeros(10), torch.ones(10))
+    assert abs(moments.moments()[0].item()) < 1e-3
