@@ -3,28 +3,21 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from sacred import SETTINGS, Experiment
 from sacred.observers import FileStorageObserver
 from sacred.run import Run
 
 from envs import fill_env_args
-from report import report_evaluation, report_training
 from run import build, evaluate_checkpoint, train
 from utils.config import Config, check_keys, validate
-from utils.errors import ConfigError, RunError
+from utils.errors import ConfigError, RunError, fail
 from utils.tracking import MetricLog
 
 SETTINGS.CAPTURE_MODE = "sys"  # the progress display writes past it
 SETTINGS.CONFIG.READ_ONLY_CONFIG = False
 SETTINGS.HOST_INFO.INCLUDE_GPU_INFO = False  # asks nvidia-smi, slowly
-
-
-def fail(error: Exception, status: int) -> NoReturn:
-    """One message, no traceback."""
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(status)
 
 
 class RunFolder(FileStorageObserver):
@@ -66,6 +59,8 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
 
 def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     """Train or evaluate, then report; what it returns is the run's result in Sacred."""
+    from report import report_evaluation, report_training  # here, for the plotting library takes seconds to import
+
     folder = next(Path(str(o.dir)) for o in sacred_run.observers if isinstance(o, RunFolder))
     log = MetricLog(folder, sacred_run.log_scalar)
     try:

@@ -6,9 +6,7 @@ from learners import REGISTRY as LEARNERS
 from modules.agents.encoders import REGISTRY as AGENTS
 from modules.critics.critics import REGISTRY as CRITICS
 from modules.dag.generators import REGISTRY as DAG_GENERATORS
-from utils.config import CONFIG_DIR, config_names
-
-EXAMPLE = "python src/main.py --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
+from utils.config import CONFIG_DIR, EXAMPLE, config_names
 
 HELP = f"""Usage: python src/main.py --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
 
@@ -18,7 +16,7 @@ Examples:
   {EXAMPLE}
   python src/main.py --config=mappo --env-config=coordination_game with env_args.n_agents=5
   python src/main.py --config=bn_mappo --env-config=aloha with checkpoint_path=results/sacred/bn_mappo/aloha/1
-  python src/main.py --config=bn_mappo --env-config=aloha with evaluate=True checkpoint_path=results/sacred/bn_mappo/aloha/1
+  ... the same with evaluate=True added: play test_nepisode episodes with its policy
   python src/main.py print_config --config=bn_mappo --env-config=aloha
 
   python src/main.py list        the names that configurations, environments, agents, ... go by

@@ -2,11 +2,10 @@
 
 import argparse
 import sys
+import warnings
 
-from experiment import fail, make_experiment
-from listing import EXAMPLE, HELP, listing
-from utils.config import config_names, load_layers
-from utils.errors import ConfigError, unknown
+from utils.config import EXAMPLE, config_names, load_layers
+from utils.errors import ConfigError, fail, unknown
 
 
 def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
@@ -25,6 +24,10 @@ def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
 
 def main(arguments: list[str]) -> None:
     """Run the command line; exit status 2 for a user's mistake, 1 for a run that failed."""
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
+    from experiment import make_experiment  # here, for environment workers import this file, and need no torch
+    from listing import HELP, listing
+
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP)
         return
@@ -43,6 +46,8 @@ def main(arguments: list[str]) -> None:
     except SystemExit as stop:
         if isinstance(stop.code, str):  # the usage text of Sacred's command line
             fail(ConfigError(stop.code), 2)
+        if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has told it
+            sys.exit(2)
         raise
 
 

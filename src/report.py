@@ -65,7 +65,8 @@ def report_training(config: Config, setup: Setup, result: RunResult, folder: Pat
 
 def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) -> dict[str, float]:
     """Print mean, median and interval of every fact of the evaluated episodes; returns them by name."""
-    n_episodes, summary = len(episodes["return"]), {}
+    n_episodes = len(episodes["return"])
+    summary: dict[str, float] = {}
     print(f"\n{n_episodes} episodes, {'greedy' if config.test_greedy else 'sampled'} policy")
     print(f"{'':<16} {'mean':>10} {'median':>10}   95 % interval of the mean (bootstrap over episodes)")
     for name, values in episodes.items():

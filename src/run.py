@@ -111,8 +111,13 @@ def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResu
         t_env, test = resume(config, setup, rollout, log), {}
 
         def save() -> None:
-            content = {"config": config.model_dump(), "learner": learner.state_dict(), "rollout": rollout.state_dict()}
-            content |= {"generators": generators.state_dict(), "n_rows": log.n_rows}
+            content = {
+                "config": config.model_dump(),
+                "learner": learner.state_dict(),
+                "rollout": rollout.state_dict(),
+                "generators": generators.state_dict(),
+                "n_rows": log.n_rows,
+            }
             save_checkpoint(folder / "checkpoints", t_env, content)
 
         with Interrupt() as interrupt, TrainingProgress(t_env, config.t_max) as progress:

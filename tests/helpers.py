@@ -8,13 +8,18 @@ from components.episode_buffer import EpisodeBatch
 from envs import make_vec_env
 from run import Setup, build
 from runners.rollout import Rollout
-from utils.config import Config, load_layers, merge, validate
+from utils.config import Config, config_names, load_layers, merge, validate
 
 
 def make_config(alg: str = "bn_mappo", env: str = "aloha", **updates: Any) -> Config:
-    """The configuration of `--config=alg --env-config=env with key=value`; `dag__generator` stands for dag.generator."""
+    """The configuration of `--config=alg --env-config=env with key=value`; `dag__generator` stands for dag.generator.
+
+    An environment without YAML of its own, one for tests, runs with the settings of the Coordination Game.
+    """
     small = {"batch_size_run": 4, "batch_size": 4, "segment_length": 6, "hidden_dim": 16, "test_nepisode": 4}
-    layers = load_layers(alg, env)
+    layers = load_layers(alg, env if env in config_names("envs") else "coordination_game")
+    if env not in config_names("envs"):
+        layers |= {"env": env, "env_args": {}}
     for key, value in {**small, **updates}.items():
         layers = merge(layers, OmegaConf.to_container(OmegaConf.from_dotlist([f"{key.replace('__', '.')}={value}"])))
     return validate(layers)

@@ -23,7 +23,9 @@ def draw_learning_curve(rows: list[dict[str, Any]], known: dict[str, float], con
     """Test return over environment steps, with scripted policies as marks, and below it the density of the DAG."""
     has_dag = any("dag_density" in row for row in rows)
     figure = Figure(figsize=(8, 5.6 if has_dag else 4), layout="constrained")
-    axes = figure.subplots(2 if has_dag else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_dag])[:, 0]
+    axes = figure.subplots(2 if has_dag else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_dag])[
+        :, 0
+    ]
     top: Axes = axes[0]
     steps, values = series(rows, "test_return_mean")
     top.plot(steps, values, color=BLUE, marker="o", markersize=3, label="test return, mean of the episodes")
@@ -36,8 +38,8 @@ def draw_learning_curve(rows: list[dict[str, Any]], known: dict[str, float], con
     top.set_ylabel("return of an episode")
     mode = "greedy" if config.test_greedy else "sampled"
     top.set_title(
-        f"{config.name} on {config.env}, seed {config.seed}: {mode} policy, {config.test_nepisode} test episodes a point,"
-        " no smoothing",
+        f"{config.name} on {config.env}, seed {config.seed}: {mode} policy, "
+        f"{config.test_nepisode} test episodes a point, no smoothing",
         fontsize=10,
     )
     if has_dag:
@@ -59,7 +61,12 @@ def _mark_references(axis: Axes, marks: dict[str, float], low: float, high: floa
         axis.axhline(value, color=GREY, linewidth=0.8, linestyle=":")
         lowest = max(value, lowest + gap)
         axis.annotate(
-            f"{name}  {value:.2f}", (1.01, lowest), xycoords=("axes fraction", "data"), fontsize=8, va="center", color="#555"
+            f"{name}  {value:.2f}",
+            (1.01, lowest),
+            xycoords=("axes fraction", "data"),
+            fontsize=8,
+            va="center",
+            color="#555",
         )
 
 
@@ -105,7 +112,7 @@ def _draw_graph(axis: Axes, weight: Array, info: EnvInfo, colours: list[str]) ->
             linewidth=0.4 + 1.4 * share,
         )
         axis.add_patch(arrow)
-    axis.scatter(*place.T, s=420, c=colours, edgecolors="white", zorder=3)
+    axis.scatter(place[:, 0], place[:, 1], s=420, c=colours, edgecolors="white", zorder=3)
     for agent, (x, y) in enumerate(place):
         axis.text(x, y, str(agent), ha="center", va="center", color="white", zorder=4, fontsize=10)
     axis.set_xlim(place[:, 0].min() - 0.5, place[:, 0].max() + 0.5)

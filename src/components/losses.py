@@ -29,12 +29,13 @@ class _LogProbEntropy(Function):
 
 
 def log_prob_and_entropy(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-    """log pi(a) and H(pi) = -sum_a pi(a) log pi(a) of pi = softmax(logits); logits [A, ...], actions [...] -> [...] each.
+    """log pi(a) and H(pi) = -sum_a pi(a) log pi(a) of pi = softmax(logits).
 
-    Gradients: d log pi(a) / d l_k = 1[k = a] - pi_k, and dH / d l_k = -pi_k (log pi_k + H). The actions lie on the first
-    axis: where there are few, operations run along another. Masked logits must be finite.
+    logits [A, ...], actions [...] -> [...] each. Gradients: d log pi(a) / d l_k = 1[k = a] - pi_k, and
+    dH / d l_k = -pi_k (log pi_k + H). The actions lie on the first axis: where there are few, operations run along
+    another. Masked logits must be finite.
     """
-    result: tuple[Tensor, Tensor] = _LogProbEntropy.apply(logits, actions)  # type: ignore[no-untyped-call]
+    result: tuple[Tensor, Tensor] = _LogProbEntropy.apply(logits, actions)
     return result
 
 
@@ -64,9 +65,7 @@ def clipped_surrogate(
     log_prob, old_log_prob, weight [B, T, N]; advantage [B, T, N] or [B, T, 1]. Returns the sum and the ratio [B, T, N].
     The gradient of log_prob is w r A where the first term is the smaller, else 0.
     """
-    result: tuple[Tensor, Tensor] = _ClippedSurrogate.apply(  # type: ignore[no-untyped-call]
-        log_prob, old_log_prob, advantage, weight, eps_clip
-    )
+    result: tuple[Tensor, Tensor] = _ClippedSurrogate.apply(log_prob, old_log_prob, advantage, weight, eps_clip)
     return result
 
 
@@ -98,14 +97,14 @@ class _ClippedValueLoss(Function):
 def clipped_value_loss(
     value: Tensor, old_value: Tensor, target: Tensor, weight: Tensor, value_clip: float, delta: float
 ) -> Tensor:
-    """sum w max(h(v - y), h(v_old + clip(v - v_old, -c, c) - y)), h the Huber loss of threshold delta; c = 0: no clipping.
+    """sum w max(h(v - y), h(v_old + clip(v - v_old, -c, c) - y)), h the Huber loss of threshold delta.
 
-    h(x) = s (x - s / 2) with its slope s = clip(x, -delta, delta); it grows with |x|, so the larger error gives the
-    larger loss. value, old_value, target, weight [B, T, V], in the same (normalised) units.
+    A value_clip c of 0 does not clip. h(x) = s (x - s / 2) with its slope s = clip(x, -delta, delta); it grows with
+    |x|, so the larger error gives the larger loss.
+
+    value, old_value, target, weight [B, T, V], in the same (normalised) units.
     """
-    result: Tensor = _ClippedValueLoss.apply(  # type: ignore[no-untyped-call]
-        value, old_value, target, weight, value_clip, delta
-    )
+    result: Tensor = _ClippedValueLoss.apply(value, old_value, target, weight, value_clip, delta)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Quantities that change with the fraction of training that is done: pure functions of it, nothing to save or resume."""
+"""Quantities that change with the fraction of training that is done: pure functions of it, nothing to save."""
 
 from math import floor
 from typing import NamedTuple

@@ -93,9 +93,7 @@ class BasicMAC(nn.Module):
         shape = (batch_size, self.info.n_agents, self.info.n_actions)
         return {"action_noise": gumbel_noise(shape, generators["actions"], self.agent_ids.device)}
 
-    def encode(
-        self, obs: Tensor, last_actions: Tensor | None, hidden: Tensor, starts: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def encode(self, obs: Tensor, last_actions: Tensor | None, hidden: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
         """The actor's own part [N, M, .] of M = B * T steps, and the hidden state [B, N, H_rnn] after them.
 
         obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T].

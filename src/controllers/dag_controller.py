@@ -15,7 +15,6 @@ from modules.dag.ops import communication, density, depth
 from utils.config import Config, schedule
 from utils.seeding import Generators
 
-
 STATISTICS = ("dag_density", "dag_edges", "dag_depth", "dag_bytes", "kl_to_empty_dag")
 
 
@@ -46,9 +45,7 @@ class DAGMAC(BasicMAC):
         dag_noise = self.dag.draw_noise(batch_size, scale, generators["dag"])
         return {**super().draw_noise(batch_size, generators, fraction), **dag_noise}
 
-    def generate(
-        self, obs: Tensor, state: Tensor | None, noise: dict[str, Tensor] | None, fraction: float
-    ) -> DAG:
+    def generate(self, obs: Tensor, state: Tensor | None, noise: dict[str, Tensor] | None, fraction: float) -> DAG:
         """The DAGs of M steps: obs [M, N, D], state [M, S] -> adjacency [M, N, N]."""
         context = obs if self.config.dag.context == "obs" or state is None else state.unsqueeze(1)  # [M, K, D]
         dag: DAG = self.dag(context, noise, self.temperature(fraction))
@@ -72,9 +69,7 @@ class DAGMAC(BasicMAC):
         dag_noise = {name: noise[name] for name in self.dag.noise_shapes()} if noise else {}
         return Selection(actions, hidden, {"log_prob": log_prob, **dag_noise}, dag.adjacency)
 
-    def act_along(
-        self, dag: DAG, own: Tensor, step: Step, noise: dict[str, Tensor] | None
-    ) -> tuple[Tensor, Tensor]:
+    def act_along(self, dag: DAG, own: Tensor, step: Step, noise: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
         """Actions and their log-probabilities [B, N], from the agents' own part [N, B, .].
 
         All B * N agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
@@ -149,9 +144,7 @@ class DAGMAC(BasicMAC):
         return self.generate(obs, state, noise, fraction)
 
     @torch.no_grad()
-    def dag_stats(
-        self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch
-    ) -> dict[str, Tensor]:
+    def dag_stats(self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Facts of M = B*T DAGs and of what they change in the policy, [B, T] each; see docs/bn_mappo.md."""
         with_parents = self.masked(logits, batch).log_softmax(0)  # [A, B*T, N]
         without = self.masked(self.actor.logits(own), batch).log_softmax(0)  # [A, B*T, N]

@@ -15,7 +15,7 @@ from envs.vec_env import BatchedGame, EnvInfo, VecEnv
 from utils.config import Config, explain
 from utils.errors import ConfigError
 from utils.registry import Registry
-from utils.seeding import derive_seed
+from utils.seeds import derive_seed
 
 REGISTRY: Registry = Registry("env")
 REGISTRY.register("coordination_game", "N agents with a bit each are paid for agreeing")(CoordinationGame)
@@ -45,12 +45,18 @@ def check_env_args(name: str, env_args: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{message}\n{name} takes: {', '.join(keywords)}.") from None
 
 
+def is_batched(name: str) -> bool:
+    """Whether an environment is written on arrays of games."""
+    entry = REGISTRY[name]
+    return isinstance(entry, type) and issubclass(entry, BatchedGame)
+
+
 def make_single_env(seed: int, name: str, env_args: dict[str, Any]) -> MultiAgentEnv:
     """One game of a registered environment."""
-    env_class = REGISTRY[name]
-    if isinstance(env_class, type) and issubclass(env_class, BatchedGame):
-        return SingleGame(env_class(1, seed, **env_args))
-    env: MultiAgentEnv = env_class(seed, **env_args)
+    make = REGISTRY[name]
+    if is_batched(name):
+        return SingleGame(make(1, seed, **env_args))
+    env: MultiAgentEnv = make(seed, **env_args)
     return env
 
 
@@ -65,11 +71,11 @@ def get_env_info(config: Config) -> EnvInfo:
 def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
     """batch_size games as the configured runner plays them; `purpose` names their generators."""
     env_args = check_env_args(config.env, config.env_args)
-    env_class = REGISTRY[config.env]
     if config.runner == "vector":
-        if not (isinstance(env_class, type) and issubclass(env_class, BatchedGame)):
+        if not is_batched(config.env):
             raise ConfigError(f"env={config.env} plays one game at a time: use runner=parallel or runner=episode")
-        return env_class(batch_size, derive_seed(config.seed, purpose), **env_args)
+        env: VecEnv = REGISTRY[config.env](batch_size, derive_seed(config.seed, purpose), **env_args)
+        return env
     seeds = [derive_seed(config.seed, purpose, row) for row in range(batch_size)]
     factory = functools.partial(make_single_env, name=config.env, env_args=env_args)
     if config.runner == "episode":

@@ -1,8 +1,8 @@
 """Scripted policies for Aloha, from sending never to the best that can be sent at each step.
 
-Under the default rules and an episode of 20 steps they earn (20,000 episodes, standard error below 0.01, -821 +- 0.7):
-nobody 0, fixed_senders 6.20, checkerboard 9.55, fixed_order 9.28, longest_first 8.87, heavier_class 9.62, myopic_optimum
-9.70, uniform_random -821. Command: `python src/main.py list references`.
+Under the default rules and an episode of 20 steps they earn: nobody 0, one colour as fixed senders 6.20, the colours in
+turn 9.55, a fixed order 9.28, the longest backlog first 8.86, the heavier colour first 9.62, the most messages that can
+be sent at each step 9.70, uniform random -820. tests/unit/test_environments.py checks each over 4,000 episodes.
 """
 
 from functools import partial

@@ -82,9 +82,7 @@ class CoordinationGame(BatchedGame):
         super().__init__(batch_size, seed)
         self.epsilon = epsilon
         self.reward_bound: RewardBound = reward_bound
-        self.difference_bound = (
-            default_difference_bound(n_agents) if difference_bound is None else difference_bound
-        )
+        self.difference_bound = default_difference_bound(n_agents) if difference_bound is None else difference_bound
         self.info = EnvInfo(n_agents, n_actions=2, obs_dim=n_agents, state_dim=n_agents, episode_limit=episode_limit)
         self.bits = np.zeros((batch_size, n_agents), dtype=np.int64)
         staircase = np.tri(n_agents + 1, n_agents, -1, dtype=np.int64)  # [N + 1, N]: a state for each number of ones
@@ -96,7 +94,7 @@ class CoordinationGame(BatchedGame):
     def advance(self, actions: Array) -> tuple[Array, Array]:
         reward = self.reward_of_ones[self.bits.sum(-1)]
         flips = self.rng.random(self.bits.shape) < self.epsilon
-        self.bits = actions ^ flips
+        self.bits = np.bitwise_xor(actions, flips, dtype=np.int64)
         return reward, np.zeros(self.batch_size, dtype=bool)
 
     def observe(self) -> Observation:

@@ -41,7 +41,7 @@ class MultiAgentEnv(ABC):
         """Go on from `state_dict()`."""
         raise ValueError(f"{type(self).__name__} gives no state to go on from")
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most games have nothing to end
         """End the game."""
 
 

@@ -1,9 +1,9 @@
-"""Scripted policies with full sight of the game, and what they earn: the marks that a learned policy is held against."""
+"""What scripted policies with full sight of the game earn: the marks that a learned policy is held against."""
 
 import numpy as np
 
 from envs.vec_env import Array, BatchedGame, Policy, VecEnv
-from utils.seeding import derive_seed
+from utils.seeds import derive_seed
 
 
 def play(game: BatchedGame, policy: Policy, seed: int) -> Array:

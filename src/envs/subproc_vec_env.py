@@ -1,8 +1,8 @@
 """A vector environment with one process a game, over shared memory; a worker that dies or hangs is replaced."""
 
+import contextlib
 import multiprocessing as mp
 import signal
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -12,11 +12,11 @@ from envs.multiagentenv import MultiAgentEnv
 from envs.single_vec_env import EnvFactory, Slots
 from envs.vec_env import Array, EnvInfo, Observation, StepResult, VecEnv
 from utils.errors import RunError
-from utils.seeding import derive_seed
+from utils.seeds import derive_seed
 
 START_TIMEOUT_S = 120.0  # a worker imports its environment before its first answer
 JOIN_TIMEOUT_S = 5.0
-FAILURES = (EOFError, BrokenPipeError, ConnectionResetError, TimeoutError)
+FAILURES = (EOFError, OSError)  # a worker that is gone, or (TimeoutError) one that hangs
 
 Spec = tuple[Any, tuple[int, ...], str]  # shared memory, shape, type
 
@@ -41,25 +41,35 @@ def _shared_slots(info: EnvInfo, batch_size: int, specs: list[Spec] | None = Non
     return Slots(info, batch_size, allocate), made
 
 
-def _work(pipe: Connection, factory: EnvFactory, seed: int, row: int, info: EnvInfo, batch: int, specs: list[Spec]) -> None:
+def _obey(command: str, argument: Any, env: MultiAgentEnv, slots: Slots, row: int) -> Any:
+    """One command of the main process; what it returns is the answer, the arrays go through the slots."""
+    if command == "step":
+        return slots.play(row, env)
+    if command == "state":
+        return env.state_dict()
+    if command == "reset":
+        env.reset(argument)
+    elif command == "load":
+        env.load_state_dict(argument)
+    slots.show(row, env)
+    return None
+
+
+def _work(
+    pipe: Connection, factory: EnvFactory, seed: int, row: int, info: EnvInfo, batch: int, specs: list[Spec]
+) -> None:
     """A worker's life: answer commands until told to close or until the main process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides when to end
     slots, _ = _shared_slots(info, batch, specs)
     env = factory(seed)
-    commands: dict[str, Callable[[Any], Any]] = {
-        "step": lambda _: slots.play(row, env),
-        "reset": lambda argument: (env.reset(argument), slots.show(row, env))[1],
-        "state": lambda _: env.state_dict(),
-        "load": lambda argument: (env.load_state_dict(argument), slots.show(row, env))[1],
-    }
     try:
         while True:
             command, argument = pipe.recv()
             if command == "close":
                 break
-            pipe.send(commands[command](argument))
-    except (EOFError, BrokenPipeError):
-        pass
+            pipe.send(_obey(command, argument, env, slots, row))
+    except FAILURES:
+        pass  # the main process is gone
     finally:
         env.close()
 
@@ -99,7 +109,9 @@ class SubprocVecEnv(VecEnv):
             self.n_restarts += 1
             self.failures_in_a_row[row] += 1
             if self.failures_in_a_row[row] > self.max_restarts:
-                raise RunError(f"environment worker {row} failed {self.failures_in_a_row[row]} times in a row: {cause!r}")
+                raise RunError(
+                    f"environment worker {row} failed {self.failures_in_a_row[row]} times in a row: {cause!r}"
+                )
             self._start(row)
             try:
                 self.pipes[row].send(("reset", None))
@@ -172,9 +184,7 @@ class SubprocVecEnv(VecEnv):
     def close(self) -> None:
         for row, process in enumerate(self.processes):
             if process is not None:
-                try:
+                with contextlib.suppress(*FAILURES):
                     self.pipes[row].send(("close", None))
-                except FAILURES:
-                    pass
         for row in range(self.batch_size):
             self._end(row, grace_s=JOIN_TIMEOUT_S)

@@ -143,7 +143,7 @@ class PPOLearner:
         )
         policy_loss = -surrogate - self.entropy_coef(fraction) * entropy + regulariser
         self.optimiser.zero_grad(set_to_none=True)
-        (policy_loss + config.value_coef * critic_loss).backward()  # type: ignore[no-untyped-call]
+        (policy_loss + config.value_coef * critic_loss).backward()
         losses = {"pg_loss": -surrogate, "entropy": entropy, "regulariser": regulariser, "critic_loss": critic_loss}
         statistics["agent_grad_norm"] = self._clip(self.actor_params, losses)
         statistics["critic_grad_norm"] = self._clip(self.critic_params, losses)
@@ -175,9 +175,13 @@ class PPOLearner:
         """Clip the gradient of all parameters together; refuses a step that is not finite."""
         norm = nn.utils.clip_grad_norm_(parameters, self.config.grad_norm_clip)
         if not torch.isfinite(norm):
-            bad = [name for name, loss in losses.items() if not torch.isfinite(loss)] or ["gradient"]
-            raise RunError(f"{', '.join(bad)} is not finite; the step was not taken")
+            named = {**losses, **{f"gradient of {name}": p.grad for name, p in self._named_parameters()}}
+            bad = [name for name, value in named.items() if value is not None and not value.isfinite().all()]
+            raise RunError(f"not finite: {', '.join(bad) or 'the norm of the gradient'}. The step was not taken.")
         return norm
+
+    def _named_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        return [*self.mac.named_parameters(), *((f"critic.{name}", p) for name, p in self.critic.named_parameters())]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything of the learner and its controller that a resumed run needs."""

@@ -31,7 +31,7 @@ class EpisodeStats:
         return games
 
     def pop(self) -> dict[str, float]:
-        """Mean (and deviation of the return) over the episodes finished since the last call; empty if there are none."""
+        """Means (and the deviation of the return) over the episodes finished since the last call, if there are any."""
         episodes = {name: np.concatenate(values) for name, values in self.finished.items()}
         self.finished = {}
         if not len(episodes.get("return", ())):
@@ -46,6 +46,5 @@ class EpisodeStats:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`."""
-        self.running_return = np.array(state["return"])
-        self.running_length = np.array(state["length"])
-        self.finished = {name: [np.array(values)] for name, values in state["finished"].items()}
+        self.running_return, self.running_length = state["return"].copy(), state["length"].copy()
+        self.finished = {name: [values.copy()] for name, values in state["finished"].items()}

@@ -9,7 +9,8 @@ from controllers.basic_controller import BasicMAC, Selection, Step
 from envs.vec_env import Array, VecEnv
 from runners.episode_stats import EpisodeStats
 from runners.rollout import to_step
-from utils.seeding import Generators, derive_seed
+from utils.seeding import Generators
+from utils.seeds import derive_seed
 
 
 def evaluate(

@@ -10,6 +10,7 @@ from components.episode_buffer import EpisodeBatch, Scheme
 from controllers.basic_controller import BasicMAC, Selection, Step
 from envs.vec_env import Array, Observation, StepResult, VecEnv
 from runners.episode_stats import EpisodeStats
+from utils.checkpoint import to_arrays
 from utils.seeding import Generators
 
 
@@ -121,7 +122,7 @@ class Rollout:
         """Go on from `state_dict()`; False where the games had to start new episodes instead."""
         if state["env"] is None:
             return False
-        self.observation = self.env.load_state_dict(state["env"])
+        self.observation = self.env.load_state_dict(to_arrays(state["env"]))
         self.hidden, self.last_actions, self.starts = state["hidden"], state["last_actions"], state["starts"]
-        self.stats.load_state_dict(state["stats"])
+        self.stats.load_state_dict(to_arrays(state["stats"]))
         return True

@@ -27,6 +27,15 @@ def _to_tensors(value: Any) -> Any:
     return value
 
 
+def to_arrays(value: Any) -> Any:
+    """Tensors of a checkpoint as the arrays that environments gave, in nested dictionaries and lists."""
+    if isinstance(value, torch.Tensor):
+        return value.cpu().numpy()
+    if isinstance(value, dict):
+        return {key: to_arrays(item) for key, item in value.items()}
+    return [to_arrays(item) for item in value] if isinstance(value, list) else value
+
+
 def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
     """Write folder/step_<t_env>.pt: to a temporary name, then renamed, so that no crash leaves half a file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +50,7 @@ def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
 
 
 def find_checkpoint(given: str, load_step: int) -> Path:
-    """The checkpoint that checkpoint_path and load_step mean: a file, or the latest (or named) one of a run's folder."""
+    """The checkpoint that checkpoint_path and load_step mean: a file, or the latest (or a named) one of a run."""
     path = Path(given)
     if not path.exists():
         raise ConfigError(f"checkpoint_path={given}: there is no such file or folder")
@@ -66,7 +75,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """The content of a checkpoint; a file that is none raises ConfigError."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # noqa: BLE001 - torch raises anything at all on a file that is not its own
+    except Exception as error:
         raise ConfigError(f"checkpoint_path: {path} is not a checkpoint: {error}".splitlines()[0]) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ConfigError(f"checkpoint_path: {path} is not a checkpoint of this program (format {FORMAT})")
@@ -80,7 +89,7 @@ def check_fits(path: Path, saved: dict[str, torch.Tensor], present: dict[str, to
         here = tuple(present[name].shape) if name in present else "absent"
         if there != here:
             raise ConfigError(
-                f"checkpoint_path: {path} holds another architecture: {what} '{name}' is {there} there and {here} here. "
+                f"checkpoint_path: {path} holds another architecture: {what} '{name}' is {there} there, {here} here. "
                 "Use the configuration of the run that wrote it (config.json beside its checkpoints)."
             )
 

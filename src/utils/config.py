@@ -12,6 +12,7 @@ from components.schedules import Linear
 from utils.errors import ConfigError, nearest, unknown
 
 CONFIG_DIR = Path(__file__).parent.parent / "config"
+EXAMPLE = "python src/main.py --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
 
 
 def _number(value: Any) -> Any:
@@ -206,13 +207,14 @@ def merge(*layers: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_keys(given: dict[str, Any], allowed: dict[str, Any], source: str, prefix: str = "") -> None:
-    """Refuse keys that default.yaml does not have; env_args and schedules are checked elsewhere."""
+    """Refuse keys that default.yaml does not have; env_args are checked against the environment."""
     for key, value in given.items():
         if key not in allowed:
             raise ConfigError(f"{source}: there is no key '{prefix}{key}'.{nearest(key, allowed)}")
-        if isinstance(allowed[key], dict) and allowed[key]:
+        if isinstance(allowed[key], dict) and key != "env_args":
             if not isinstance(value, dict):
-                raise ConfigError(f"{source}: '{prefix}{key}' is a section; set its keys, such as {prefix}{key}.{next(iter(allowed[key]))}=...")
+                example = f"{prefix}{key}.{next(iter(allowed[key]))}"
+                raise ConfigError(f"{source}: '{prefix}{key}' is a section; set its keys, such as {example}=...")
             check_keys(value, allowed[key], source, f"{prefix}{key}.")
 
 
@@ -234,7 +236,11 @@ def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") ->
 
 def _explain_one(detail: dict[str, Any], values: dict[str, Any], prefix: str) -> str:
     # locations of a union carry the name of the branch, such as 'PositiveRamp': not a key of the user's
-    path = [str(part) for part in detail["loc"] if not str(part).startswith(("function-", "constrained", "Positive", "NonNegative"))]
+    path = [
+        str(part)
+        for part in detail["loc"]
+        if not str(part).startswith(("function-", "constrained", "Positive", "NonNegative"))
+    ]
     key = prefix + ".".join(path)
     kind, message, given = detail["type"], str(detail["msg"]), detail["input"]
     if kind == "extra_forbidden":

@@ -1,6 +1,8 @@
 """The errors that a user can cause, told in one message: what was given, what is allowed, what to do."""
 
+import sys
 from collections.abc import Iterable
+from typing import NoReturn
 
 from rapidfuzz import process
 
@@ -23,3 +25,9 @@ def unknown(what: str, given: str, allowed: Iterable[str]) -> ConfigError:
     """The error for a name that is not among the allowed ones."""
     names = sorted(allowed)
     return ConfigError(f"unknown {what} '{given}'.{nearest(given, names)}\nAllowed: {', '.join(names)}.")
+
+
+def fail(error: Exception, status: int) -> NoReturn:
+    """End the program with one message and no traceback."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(status)

@@ -41,7 +41,9 @@ class TrainingProgress:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.stop()
 
     def update(self, t_env: int, values: dict[str, float]) -> None:
@@ -54,10 +56,19 @@ class TrainingProgress:
             self.last_plain = now
             done = max(t_env - self.t_start, 1)
             left = (self.t_max - t_env) * (now - self.begin) / done
-            print(f"{t_env:>10,} / {self.t_max:,} steps  {self._facts(t_env, now)}  {_duration(left)} left", file=sys.__stdout__, flush=True)
+            print(
+                f"{t_env:>10,} / {self.t_max:,} steps  {self._facts(t_env, now)}  {_duration(left)} left",
+                file=sys.__stdout__,
+                flush=True,
+            )
 
     def _facts(self, t_env: int, now: float) -> str:
         facts = [f"{(t_env - self.t_start) / max(now - self.begin, 1e-9):,.0f} steps/s"]
-        shown = {"return": "return_mean", "test return": "test_return_mean", "won": "test_battle_won_mean", "density": "dag_density"}
+        shown = {
+            "return": "return_mean",
+            "test return": "test_return_mean",
+            "won": "test_battle_won_mean",
+            "density": "dag_density",
+        }
         facts += [f"{label} {self.latest[name]:.2f}" for label, name in shown.items() if name in self.latest]
         return "  ".join(facts)

@@ -26,6 +26,10 @@ class Registry:
 
         return add
 
+    def remove(self, name: str) -> None:
+        """Forget a name."""
+        del self._entries[name], self.descriptions[name]
+
     def __getitem__(self, name: str) -> Callable[..., Any]:
         if name not in self._entries:
             raise unknown(self.key, name, self._entries)

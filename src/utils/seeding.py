@@ -1,16 +1,10 @@
 """One seed makes every generator of a run, each known by its name: drawing from one never disturbs another."""
 
-import zlib
 from typing import Any
 
-import numpy as np
 import torch
 
-
-def derive_seed(seed: int, *names: str | int) -> int:
-    """A seed for one purpose: the same for the same arguments, unrelated for others."""
-    words = [zlib.crc32(str(name).encode()) for name in names]
-    return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+from utils.seeds import derive_seed
 
 
 class Generators:

@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 import torch
-from helpers import make_config, make_rollout, train_updates
 from scipy.stats import chisquare
 
 from components.episode_buffer import EpisodeBatch
 from controllers.basic_controller import Step
+from helpers import make_config, make_rollout, train_updates
 from modules.dag.generators import REGISTRY as DAG_GENERATORS
 
 GENERATORS = [name for name in DAG_GENERATORS if name != "fixed"]
@@ -124,7 +124,7 @@ def test_resampled_noise_breaks_the_ratio():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_policy_gradient_reaches_the_dag_networks(form):
-    config, setup, rollout, _, _ = trained(2, **form)
+    _, setup, rollout, _, _ = trained(2, **form)
     batch = rollout.run_segment(0.0)
     setup.learner.train(batch, 0)
     reached = [name for name, p in setup.mac.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]

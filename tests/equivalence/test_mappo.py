@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from helpers import make_config, train_updates
 
 SETTINGS = {"lr": 0.01, "env_args__episode_limit": 4, "segment_length": 10}
@@ -30,7 +31,10 @@ def test_a_dag_that_never_has_an_edge_equals_mappo_to_rounding(fusion):
     """Through the whole BN path: levels, messages, and a branch that adds nothing."""
     mappo = weights_of("mappo", n_updates=2, dag__fusion=fusion)
     zeros = [[0] * 10 for _ in range(10)]
-    for settings in ({"dag__generator": "fixed", "dag__adjacency": zeros}, {"dag__generator": "random", "dag__probability": 0.0}):
+    for settings in (
+        {"dag__generator": "fixed", "dag__adjacency": zeros},
+        {"dag__generator": "random", "dag__probability": 0.0},
+    ):
         never = weights_of("bn_mappo", n_updates=2, dag__fusion=fusion, **settings)
         for name, value in mappo.items():
             torch.testing.assert_close(value, never[name], atol=1e-4, rtol=1e-3)

@@ -67,7 +67,7 @@ class SlowAloha:
 
     def __init__(self, rows: int, columns: int, limit: int):
         self.cells = [(r, c) for r in range(rows) for c in range(columns)]
-        self.backlog = {cell: 1 for cell in self.cells}
+        self.backlog = dict.fromkeys(self.cells, 1)
         self.limit = limit
 
     def step(self, actions: dict, arrivals: dict) -> float:

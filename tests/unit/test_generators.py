@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from helpers import make_config
 
+from helpers import make_config
 from modules.dag.edges import straight_through_edges
 from modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
 from modules.dag.ops import is_acyclic
@@ -140,7 +140,9 @@ def test_assignment_is_the_best_of_all_permutations():
 
     scores = torch.randn(20, 4, 4, generator=torch.Generator().manual_seed(0))
     for matrix, order in zip(scores, assign(scores), strict=True):
-        totals = {p: sum(matrix[k, agent].item() for k, agent in enumerate(p)) for p in itertools.permutations(range(4))}
+        totals = {
+            p: sum(matrix[k, agent].item() for k, agent in enumerate(p)) for p in itertools.permutations(range(4))
+        }
         assert max(totals, key=totals.get) == tuple(order.tolist())
 
 

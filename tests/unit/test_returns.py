@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from helpers import make_config, make_rollout
 
 from components.returns import generalised_advantages
 from components.running_stats import RunningMoments
+from helpers import make_config, make_rollout
 
 GAMMA, LAMBDA = 0.9, 0.8
 

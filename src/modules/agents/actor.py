@@ -34,7 +34,8 @@ class Actor(nn.Module):
         encoded: concat(Base(o), Base(p)) -> FC
 
     The parents' branch has no biases, so it adds exactly 0 where there is no parent: with an empty DAG each form is
-    the plain MAPPO actor. Agents come first in all tensors here (modules/layers.py). Observations never meet parents before `logits`, so `encode` runs once for all agents.
+    the plain MAPPO actor. Observations never meet parents before `logits`, so `encode` runs once for all agents. Agents
+    come first in all tensors here (modules/layers.py).
     """
 
     def __init__(self, spec: ActorSpec, generator: torch.Generator, parent_generator: torch.Generator):

@@ -18,13 +18,13 @@ class Encoding(NamedTuple):
 
 
 class Encoder(nn.Module, ABC):
-    """Features of the observation. Keeps no state: the hidden state, `hidden_size` wide, is an argument and a result."""
+    """Features of the observation. The hidden state, `hidden_size` wide, is an argument and a result."""
 
     hidden_size: int
 
     @abstractmethod
     def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
-        """obs [N, M, D], M = B * T; hidden [N, B, H_rnn] before the first step; starts [B, T], 1 where an episode starts."""
+        """obs [N, M, D], M = B T; hidden [N, B, H_rnn] before the first step; starts [B, T], 1 where episodes start."""
 
 
 REGISTRY: Registry = Registry("agent")

@@ -1,7 +1,7 @@
 """What an agent hears from its parents: one message a parent, summed along the DAG.
 
 A linear layer on the parents' inputs side by side, zeros for non-parents, is sum_j G[j, i] W_j x_j. So each agent's
-message W_j x_j is computed once and shared by all its children, and the gradient of G[j, i] exists for absent edges too.
+message W_j x_j is computed once and shared by all its children, and G[j, i] has a gradient for absent edges too.
 """
 
 import torch

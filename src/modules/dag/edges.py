@@ -24,4 +24,3 @@ def logistic_noise(shape: tuple[int, ...], generator: torch.Generator, device: t
     """Standard logistic noise: the difference of two standard Gumbel variables."""
     uniform = torch.rand(shape, generator=generator, device=device).clamp_(1e-7, 1 - 1e-7)
     return uniform.log() - (1 - uniform).log()
-

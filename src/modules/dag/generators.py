@@ -1,6 +1,7 @@
 """Who sees whose action first: one class for every way to come by a DAG, each a function of context and noise."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
@@ -144,19 +145,24 @@ class LearnedDAG(DAGGenerator):
         return DAG(edges * (pi.mT @ (self.upper @ pi)), order)
 
 
-def fixed_adjacency(rows: list[list[int]] | None, n_agents: int) -> Tensor:
+def fixed_adjacency(rows: Sequence[Sequence[int]] | None, n_agents: int) -> Tensor:
     """The configured graph [N, N], checked: N x N, acyclic."""
     if rows is None:
         raise ConfigError("dag.generator=fixed needs dag.adjacency, N lists of N zeros and ones")
     if len(rows) != n_agents or any(len(row) != n_agents for row in rows):
         sizes = f"{len(rows)} rows of {sorted({len(row) for row in rows})} entries"
-        raise ConfigError(f"dag.adjacency has {sizes}; this environment has {n_agents} agents and needs {n_agents} x {n_agents}")
+        raise ConfigError(
+            f"dag.adjacency has {sizes}; this environment has {n_agents} agents and needs {n_agents} x {n_agents}"
+        )
     parents = {child: [parent for parent in range(n_agents) if rows[parent][child]] for child in range(n_agents)}
     try:
         TopologicalSorter(parents).prepare()
     except CycleError as error:
         cycle = " -> ".join(str(agent) for agent in error.args[1])
-        raise ConfigError(f"dag.adjacency has the cycle {cycle}; adjacency[j][i] = 1 makes j a parent of i, and no agent may wait for itself") from None
+        raise ConfigError(
+            f"dag.adjacency has the cycle {cycle}; adjacency[j][i] = 1 makes j a parent of i, "
+            "and no agent may wait for itself"
+        ) from None
     return torch.tensor(rows)
 
 

@@ -1,5 +1,7 @@
 """The networks that read the context: edge logits and permutation logits (paper, table 2)."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,7 @@ from torch import Tensor, nn
 def mlp(sizes: list[int]) -> nn.Sequential:
     """Linear layers of these sizes with a ReLU between each two, in torch's default initialisation."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

@@ -27,9 +27,9 @@ def assign(scores: Tensor) -> Tensor:
 class _Sinkhorn(torch.autograd.Function):
     """P = diag(u) K diag(v) with rows and columns that sum to 1, K = exp(log_scores), and the gradient of that limit.
 
-    Forward: u <- 1 / (K v), v <- 1 / (K^T u), `iterations` times from v = 1. Backward: from P 1 = 1 and P^T 1 = 1 follows
-    dL/dlog K = P * (G - a 1^T - 1 b^T) for G = dL/dP, where a and b solve a + P b = (P * G) 1 and P^T a + b = (P * G)^T 1;
-    solved by turns, `iterations` times as well. The samples lie on the last axis, so that operations run along memory.
+    Forward: u <- 1 / (K v), v <- 1 / (K^T u), `iterations` times from v = 1. Backward: with G = dL/dP, from P 1 = 1 and
+    P^T 1 = 1 follows dL/dlog K = P * (G - a 1^T - 1 b^T), where a + P b = (P * G) 1 and P^T a + b = (P * G)^T 1; solved
+    by turns, `iterations` times as well. The samples lie on the last axis, so that operations run along memory.
     """
 
     @staticmethod
@@ -66,7 +66,7 @@ def sinkhorn(log_scores: Tensor, iterations: int = 10) -> Tensor:
     Rows and columns are normalised in turn, `iterations` times each; the gradient is that of the limit. With 10 of them
     it has a cosine of 0.99995 or more with the gradient of 300 (docs/bn_mappo.md).
     """
-    result: Tensor = _Sinkhorn.apply(log_scores, iterations)  # type: ignore[no-untyped-call]
+    result: Tensor = _Sinkhorn.apply(log_scores, iterations)
     return result
 
 

@@ -1,0 +1,61 @@
+"""Every algorithm on every environment, and every registry entry: one update runs, moves weights and stays finite."""
+
+import math
+
+import pytest
+import torch
+
+from controllers import REGISTRY as MACS
+from helpers import make_config, make_rollout
+from learners import REGISTRY as LEARNERS
+from modules.agents.encoders import REGISTRY as AGENTS
+from modules.critics.critics import REGISTRY as CRITICS
+from modules.dag.generators import REGISTRY as DAG_GENERATORS
+from utils.config import config_names
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+
+
+def one_update(config) -> None:
+    setup, rollout = make_rollout(config)
+    before = {name: value.clone() for name, value in setup.mac.named_parameters()}
+    batch = rollout.run_segment(0.0)
+    statistics = setup.learner.train(batch, 0)
+    assert all(math.isfinite(float(value)) for value in statistics.values())
+    assert any(not torch.equal(value, before[name]) for name, value in setup.mac.named_parameters())
+    expected = {"pg_loss", "critic_loss", "entropy", "agent_grad_norm", "first_ratio_error"}
+    if config.learner == "bn_mappo":
+        expected |= {"dag_density", "dag_depth", "dag_edges", "dag_eta", "dag_alpha", "kl_to_empty_dag"}
+    assert expected <= set(statistics)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("env", config_names("envs"))
+@pytest.mark.parametrize("alg", config_names("algs"))
+def test_every_pair_of_yaml_files_trains(alg, env, device):
+    one_update(make_config(alg, env, use_cuda=device == "cuda"))
+
+
+@pytest.mark.parametrize("mini_batch", [4, 2, 1])
+@pytest.mark.parametrize("agent", list(AGENTS))
+@pytest.mark.parametrize("critic_type", list(CRITICS))
+@pytest.mark.parametrize(
+    ("mac", "learner"),
+    [("basic_mac", "ppo_learner"), ("dag_controller", "ppo_learner"), ("dag_controller", "bn_mappo")],
+)
+def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batch):
+    assert mac in MACS and learner in LEARNERS
+    settings = {"mac": mac, "learner": learner, "critic_type": critic_type, "agent": agent, "batch_size": mini_batch}
+    one_update(make_config("mappo", **settings))
+
+
+@pytest.mark.parametrize("context", ["obs", "state"])
+@pytest.mark.parametrize("generator", list(DAG_GENERATORS))
+def test_every_dag_generator_trains(generator, context):
+    adjacency = [[int(i > j) for i in range(10)] for j in range(10)]
+    one_update(make_config(dag__generator=generator, dag__adjacency=adjacency, dag__context=context))
+
+
+@pytest.mark.parametrize("generator", ["learned", "full"])
+def test_one_agent_alone_trains(generator):
+    one_update(make_config(env="coordination_game", env_args__n_agents=1, dag__generator=generator))

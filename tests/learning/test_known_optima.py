@@ -1,0 +1,72 @@
+"""Games whose best returns are known: what product policies cannot reach, a DAG must."""
+
+import numpy as np
+import pytest
+import torch
+
+import run
+from envs import make_vec_env
+from helpers import make_config
+from runners.rollout import Rollout
+
+SETTINGS = {
+    "env": "bit_game",
+    "batch_size_run": 32,
+    "batch_size": 32,
+    "segment_length": 8,
+    "hidden_dim": 32,
+    "lr": 0.01,
+    "t_max": 15_000,
+    "test_nepisode": 400,
+    "share_heads": False,
+}
+
+
+def train(config) -> tuple[float, float]:
+    """Greedy and sampled mean return after training."""
+    setup = run.build(config)
+    env = make_vec_env(config, config.batch_size_run, "train")
+    rollout = Rollout(
+        env, setup.mac, {**setup.mac.scheme(), **setup.learner.scheme()}, config.segment_length, setup.generators
+    )
+    for t_env in range(0, config.t_max, config.batch_size_run * config.segment_length):
+        setup.learner.train(rollout.run_segment(t_env / config.t_max), t_env)
+    tester = run.Tester(config, setup.mac)
+    return tuple(float(np.mean(tester(config.t_max, greedy)["return"])) for greedy in (True, False))
+
+
+@pytest.mark.parametrize(
+    ("alg", "settings", "low", "high"),
+    [
+        ("mappo", {}, 0.4, 0.6),
+        ("ippo", {}, 0.4, 0.6),
+        ("bn_mappo", {"dag__generator": "empty"}, 0.4, 0.6),
+        ("bn_mappo", {"dag__generator": "full"}, 0.98, 1.0),
+        ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "identity"}, 0.98, 1.0),
+        ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "gumbel_sinkhorn"}, 0.98, 1.0),
+    ],
+)
+def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):
+    greedy, sampled = train(make_config(alg, **SETTINGS, **settings))
+    assert low <= greedy <= high
+    assert low - 0.1 <= sampled <= high
+
+
+def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):
+    config = make_config("bn_mappo", **SETTINGS, dag__permutation="gumbel_sinkhorn")
+    setup = run.build(config)
+    env = make_vec_env(config, 32, "train")
+    rollout = Rollout(env, setup.mac, {**setup.mac.scheme(), **setup.learner.scheme()}, 8, setup.generators)
+    for t_env in range(0, config.t_max, 256):
+        setup.learner.train(rollout.run_segment(0.0), t_env)
+    dag = setup.mac.generate(torch.from_numpy(rollout.observation.obs), None, None, 1.0)
+    assert dag.adjacency[:, 0, 1].mean() == 1.0
+    assert dag.adjacency[:, 1, 0].mean() == 0.0
+
+
+@pytest.mark.parametrize("generator", ["empty", "learned"])
+def test_masks_and_dead_agents(toys, generator):
+    """Unavailable actions are never played (the game raises), and the best return is reached."""
+    settings = {**SETTINGS, "env": "masked_game", "t_max": 20_000, "dag__generator": generator, "test_nepisode": 100}
+    greedy, _ = train(make_config("bn_mappo", **settings))
+    assert greedy > 0.93 * (2 * 3 + 4 * 2)  # two steps of three agents, then two alive

@@ -1,0 +1,144 @@
+"""Every mistake ends with exit status 2 and one helpful message, before anything is written."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import main
+from utils.config import config_names
+
+CG = ["--config=mappo", "--env-config=coordination_game"]
+ALOHA = ["--config=bn_mappo", "--env-config=aloha"]
+
+
+@pytest.fixture
+def in_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(arguments: list[str], capsys) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a command line, in this process."""
+    monkey_argv, sys.argv = sys.argv, ["src/main.py", *arguments]
+    try:
+        main.main(arguments)
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    finally:
+        sys.argv = monkey_argv
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+MISTAKES = [
+    ([], "--config=bn_mapo --env-config=aloha", ["bn_mapo", "bn_mappo", "mappo"]),
+    ([], "--config=bn_mappo --env-config=alohaa", ["alohaa", "'aloha'", "coordination_game"]),
+    ([], "--env-config=aloha", ["--config", "missing", "bn_mappo"]),
+    ([], "--config=mappo", ["--env-config", "missing", "aloha"]),
+    (CG, "with gama=0.9", ["gama", "'gamma'"]),
+    (CG, "with dag.permuation=identity", ["dag.permuation", "'permutation'"]),
+    (CG, "with dag=learned", ["section", "dag.generator"]),
+    (CG, "with lr=abc", ["lr='abc'", "number"]),
+    (CG, "with batch_size=3.5", ["batch_size=3.5", "integer"]),
+    (CG, "with t_max=True", ["t_max=True", "number"]),
+    (CG, "with gamma=1.5", ["gamma=1.5", "less than or equal to 1"]),
+    (CG, "with t_max=-1", ["t_max=-1", "greater than or equal to 1"]),
+    (CG, "with batch_size_run=0", ["batch_size_run=0"]),
+    (CG, "with batch_size_run=32 batch_size=5", ["batch_size=5", "divide"]),
+    (CG, "with use_cuda=maybe", ["use_cuda='maybe'"]),
+    (CG, "with runner=vectr", ["runner='vectr'", "vector", "parallel", "episode"]),
+    (CG, "with lr={'start':0.1}", ["lr.end", "missing"]),
+    (CG, "with env_args.n_agentz=3", ["env_args.n_agentz", "'n_agents'", "epsilon"]),
+    (CG, "with env_args.n_agents=two", ["env_args.n_agents='two'", "integer"]),
+    (CG, "with env_args.epsilon=2", ["env_args.epsilon=2", "between 0 and 1"]),
+    (CG, "with env_args.reward_bound=exact", ["env_args.reward_bound='exact'", "inclusive", "strict"]),
+    (CG, "with mac=dag_control", ["dag_control", "'dag_controller'", "basic_mac"]),
+    (CG, "with agent=gru", ["agent 'gru'", "mlp, rnn"]),
+    (CG, "with critic_type=central", ["central", "cv_critic"]),
+    (CG, "with learner=bn_mappo", ["learner=bn_mappo", "mac=dag_controller"]),
+    (ALOHA, "with dag.generator=lerned", ["dag.generator='lerned'", "learned"]),
+    (ALOHA, "with dag.generator=fixed", ["dag.adjacency"]),
+    (ALOHA, "with dag.generator=fixed dag.adjacency=[[0,1],[0,0]]", ["2 rows", "10 x 10"]),
+    (
+        ["--config=bn_mappo", "--env-config=coordination_game"],
+        "with dag.generator=fixed dag.adjacency=[[0,1],[1,0]]",
+        ["cycle", "0 -> 1 -> 0"],
+    ),
+    (ALOHA, "with annealing.a=0.9", ["annealing", "rise"]),
+    (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),
+    (ALOHA, "with checkpoint_path=.", ["no checkpoint"]),
+    (ALOHA, "with evaluate=True", ["evaluate=True", "checkpoint_path"]),
+    (ALOHA, "with no_such_named_config", ["no_such_named_config"]),
+    (ALOHA, "--no-such-flag", ["Usage"]),
+]
+
+
+@pytest.mark.parametrize(("names", "arguments", "expected"), MISTAKES, ids=[case[1] for case in MISTAKES])
+def test_a_mistake_is_met_before_anything_starts(in_empty_folder, capsys, names, arguments, expected):
+    status, _, error = run([*names, *arguments.split()], capsys)
+    assert status == 2, error
+    assert "Traceback" not in error
+    for words in expected:
+        assert words in error
+    assert list(in_empty_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["gamma: 0.9\nlearning_rate: 1\n", "gamma: [", "- 1\n"])
+def test_a_bad_yaml_file_is_named(in_empty_folder, capsys, content, monkeypatch):
+    import shutil
+
+    from utils import config
+
+    shutil.copytree(config.CONFIG_DIR, in_empty_folder / "config")
+    monkeypatch.setattr(config, "CONFIG_DIR", in_empty_folder / "config")
+    (in_empty_folder / "config" / "algs" / "mine.yaml").write_text(content)
+    status, _, error = run(["--config=mine", "--env-config=aloha"], capsys)
+    assert status == 2
+    assert "mine.yaml" in error
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_cuda_without_a_gpu_warns_and_runs_on_the_cpu(in_empty_folder, capsys):
+    with pytest.warns(UserWarning, match="running on the CPU"):
+        status, _, _ = run([*CG, "with", "t_max=640", "use_cuda=True", "test_nepisode=2"], capsys)
+    assert status == 0
+
+
+def test_help_and_list_name_what_there_is(capsys):
+    for arguments in ([], ["--help"]):
+        status, out, _ = run(arguments, capsys)
+        assert status == 0 and "--env-config" in out
+    status, out, _ = run(["list"], capsys)
+    assert status == 0
+    for name in [*config_names("algs"), *config_names("envs"), "dag_controller", "gumbel" and "learned", "rnn"]:
+        assert re.search(rf"^  {name} ", out, re.MULTILINE), name
+
+
+def test_print_config_prints_the_merged_configuration(in_empty_folder, capsys):
+    status, out, _ = run(["print_config", *ALOHA, "with", "dag.edge_bias=3", "env_args.episode_limit=20"], capsys)
+    assert status == 0
+    assert re.search(r"edge_bias = \S*3", out)
+    assert re.search(r"arrival_probability = 0.6", out), "arguments of the environment are complete"
+    assert list(in_empty_folder.iterdir()) == []
+
+
+def test_sacreds_own_flags_work(in_empty_folder, capsys):
+    (in_empty_folder / "other" / "1").mkdir(parents=True)
+    arguments = [*CG, "-F", "other", "-n", "my_name", "with", "t_max=640", "test_nepisode=2"]
+    status, _, error = run(arguments, capsys)
+    assert status == 0, error
+    assert (in_empty_folder / "other" / "2" / "metrics.json").exists()
+    folder = in_empty_folder / "results" / "sacred" / "mappo" / "coordination_game" / "1"
+    assert (folder / "metrics.json").exists()
+
+
+@pytest.mark.slow
+def test_the_exit_status_of_a_real_process():
+    command = [sys.executable, "src/main.py", *ALOHA, "with", "gamma=1.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: gamma=1.5") and "Traceback" not in done.stderr

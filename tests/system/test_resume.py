@@ -1,0 +1,177 @@
+"""A run that is killed goes on to the same bits as one that was not."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import main
+from utils.checkpoint import find_checkpoint, read_checkpoint
+from utils.tracking import read_metrics
+
+SETTINGS = [
+    "t_max=3200",
+    "batch_size_run=8",
+    "batch_size=4",
+    "hidden_dim=16",
+    "segment_length=10",
+    "env_args.episode_limit=7",
+    "test_interval=800",
+    "test_nepisode=5",
+    "log_interval=240",
+    "save_model_interval=400",
+    "agent=rnn",
+    "obs_last_action=True",
+    "entropy_coef={'start':0.1,'end':0.001,'until':0.8}",
+    "annealing.alpha_start=0.1",
+]
+CONFIG = ["--config=bn_mappo", "--env-config=aloha", "with", *SETTINGS]
+RUNS = Path("results/sacred/bn_mappo/aloha")
+SRC = Path(main.__file__)
+
+
+def start(*arguments: str, **options) -> subprocess.Popen:
+    command = [sys.executable, str(SRC), *CONFIG, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+
+def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not list(folder.rglob("step_*.pt")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def in_process(*arguments: str) -> None:
+    argv, sys.argv = sys.argv, ["src/main.py"]
+    try:
+        main.main([*CONFIG, *arguments])
+    finally:
+        sys.argv = argv
+
+
+def state_of(run: Path) -> dict:
+    return read_checkpoint(find_checkpoint(str(run), 0), torch.device("cpu"))
+
+
+def assert_same(left, right, where="") -> None:
+    """Equal to the last bit, through nested dictionaries and lists."""
+    if isinstance(left, torch.Tensor):
+        assert torch.equal(left, right), where
+    elif isinstance(left, dict):
+        assert left.keys() == right.keys(), where
+        for key in left:
+            assert_same(left[key], right[key], f"{where}.{key}")
+    elif isinstance(left, list):
+        assert len(left) == len(right), where
+        for index, pair in enumerate(zip(left, right, strict=True)):
+            assert_same(*pair, f"{where}[{index}]")
+    else:
+        assert left == right, where
+
+
+def assert_same_run(whole: Path, resumed: Path) -> None:
+    left, right = state_of(whole), state_of(resumed)
+    for state in (left, right):
+        state["config"].pop("checkpoint_path")
+        state["config"].pop("load_step")
+    assert_same(left, right)
+    assert read_metrics(whole) == read_metrics(resumed)
+    series = [json.loads((run / "metrics.json").read_text()) for run in (whole, resumed)]
+    for name in series[0]:
+        assert series[0][name]["values"] == series[1][name]["values"], name
+        assert series[0][name]["steps"] == series[1][name]["steps"], name
+
+
+@pytest.mark.parametrize("runner", ["vector", "episode"])
+def test_a_run_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, runner):
+    monkeypatch.chdir(tmp_path)
+    in_process(f"runner={runner}")
+    in_process(f"runner={runner}", f"checkpoint_path={RUNS / '1'}", "load_step=1200")
+    assert read_metrics(RUNS / "1")[-1]["step"] == 3200
+    assert_same_run(RUNS / "1", RUNS / "2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_kill_9_at_a_random_moment(tmp_path, seed):
+    """The killed run leaves a checkpoint that is whole, and metrics that can be read."""
+    whole, killed = start("t_max=8000", cwd=tmp_path), None
+    assert whole.wait(300) == 0, whole.stdout and whole.stdout.read()
+    killed = start("t_max=8000", cwd=tmp_path)
+    wait_for_checkpoint(tmp_path / RUNS / "2", killed)
+    time.sleep(random.Random(seed).uniform(0.0, 1.0))
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    read_metrics(tmp_path / RUNS / "2")
+    resumed = start("t_max=8000", f"checkpoint_path={RUNS / '2'}", cwd=tmp_path)
+    assert resumed.wait(300) == 0, resumed.stdout and resumed.stdout.read()
+    assert_same_run(tmp_path / RUNS / "1", tmp_path / RUNS / "3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_a_checkpoint(tmp_path, number):
+    process = start("t_max=10000000", "save_model_interval=400", "runner=parallel", "batch_size_run=4", cwd=tmp_path)
+    wait_for_checkpoint(tmp_path / RUNS / "1", process)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, output
+    assert "Interrupted after" in output and "Traceback" not in output
+    run = tmp_path / RUNS / "1"
+    assert json.loads((run / "run.json").read_text())["status"] == "INTERRUPTED"
+    assert f"{state_of(run)['t_env']:,}" in output
+
+
+def test_evaluation_of_a_checkpoint(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    in_process()
+    in_process(f"checkpoint_path={RUNS / '1'}", "evaluate=True", "test_nepisode=23")
+    output = capsys.readouterr().out
+    assert "23 episodes, greedy policy" in output
+    assert "median" in output and "95 % interval" in output
+    assert not (RUNS / "2" / "checkpoints").exists()
+    result = json.loads((RUNS / "2" / "run.json").read_text())["result"]
+    assert result["test_return_low"] <= result["test_return_mean"] <= result["test_return_high"]
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    in_process()
+    for change, expected in (
+        ("hidden_dim=32", "another architecture"),
+        ("dag.permutation=identity", "another architecture"),
+        ("load_step=7", "1200"),
+        ("env_args.columns=4", "another architecture"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            in_process(f"checkpoint_path={RUNS / '1'}", change)
+        assert stop.value.code == 2
+        assert expected in capsys.readouterr().err
+    (tmp_path / "broken.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(SystemExit) as stop:
+        in_process(f"checkpoint_path={tmp_path / 'broken.pt'}")
+    assert stop.value.code == 2
+    assert "is not a checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "culprit"),
+    [("env_args.collision_reward=1e30", "the norm of the gradient"), ("env_args.collision_reward=1e39", "critic_loss")],
+)
+def test_what_is_not_finite_ends_the_run_and_is_named(tmp_path, monkeypatch, capsys, change, culprit):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        in_process(change, "standardise_returns=False", "standardise_advantages=False")
+    assert stop.value.code == 1
+    error = capsys.readouterr().err
+    assert "not finite: " in error and culprit in error and "Traceback" not in error
+    state = state_of(RUNS / "1")
+    assert all(value.isfinite().all() for value in state["learner"]["mac"].values())
+    assert json.loads((RUNS / "1" / "run.json").read_text())["status"] == "FAILED"
