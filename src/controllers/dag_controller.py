@@ -38,17 +38,25 @@ class DAGMAC(BasicMAC):
     def scheme(self) -> Scheme:
         noise = {name: Field(shape) for name, shape in self.dag.noise_shapes().items()}
         state = {"state": Field((self.info.state_dim,))} if self.config.dag.context == "state" else {}
-        return {**super().scheme(), **noise, **state}
+        order = {"dag_order": Field((self.info.n_agents,), torch.int64)} if self.dag.solves_order else {}
+        return {**super().scheme(), **noise, **state, **order}
 
     def draw_noise(self, batch_size: int, generators: Generators, fraction: float) -> dict[str, Tensor]:
         scale = NoiseScale(self.edge_noise(fraction), self.order_noise(fraction))
         dag_noise = self.dag.draw_noise(batch_size, scale, generators["dag"])
         return {**super().draw_noise(batch_size, generators, fraction), **dag_noise}
 
-    def generate(self, obs: Tensor, state: Tensor | None, noise: dict[str, Tensor] | None, fraction: float) -> DAG:
-        """The DAGs of M steps: obs [M, N, D], state [M, S] -> adjacency [M, N, N]."""
+    def generate(
+        self,
+        obs: Tensor,
+        state: Tensor | None,
+        noise: dict[str, Tensor] | None,
+        fraction: float,
+        guess: Tensor | None = None,
+    ) -> DAG:
+        """The DAGs of M steps: obs [M, N, D], state [M, S] -> adjacency [M, N, N]; `guess` [M, N] is a likely order."""
         context = obs if self.config.dag.context == "obs" or state is None else state.unsqueeze(1)  # [M, K, D]
-        dag: DAG = self.dag(context, noise, self.temperature(fraction))
+        dag: DAG = self.dag(context, noise, self.temperature(fraction), guess)
         return dag
 
     def parent_inputs(self, obs: Tensor, actions: Tensor) -> Tensor:
@@ -67,7 +75,8 @@ class DAGMAC(BasicMAC):
         own, hidden = self.encode_step(step, hidden)
         actions, log_prob = self.act_along(dag, own, step, noise)
         dag_noise = {name: noise[name] for name in self.dag.noise_shapes()} if noise else {}
-        return Selection(actions, hidden, {"log_prob": log_prob, **dag_noise}, dag.adjacency)
+        recorded = {"log_prob": log_prob, "dag_order": dag.order, **dag_noise}
+        return Selection(actions, hidden, recorded, dag.adjacency)
 
     def act_along(self, dag: DAG, own: Tensor, step: Step, noise: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
         """Actions and their log-probabilities [B, N], from the agents' own part [N, B, .].
@@ -141,7 +150,8 @@ class DAGMAC(BasicMAC):
         else:
             scale = NoiseScale(self.edge_noise(fraction), self.order_noise(fraction))
             noise = self.dag.draw_noise(len(obs), scale, generators["dag_resample"])
-        return self.generate(obs, state, noise, fraction)
+        acted_in = batch["dag_order"].flatten(0, 1) if self.dag.solves_order else None  # [B*T, N]
+        return self.generate(obs, state, noise, fraction, acted_in)
 
     @torch.no_grad()
     def dag_stats(self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:

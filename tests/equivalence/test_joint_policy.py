@@ -42,6 +42,7 @@ def one_state(rollout, n_copies: int) -> Step:
 def as_batch(mac, step: Step, actions: torch.Tensor, noise: dict) -> EpisodeBatch:
     """Recorded steps: one of each game."""
     batch = EpisodeBatch(mac.scheme(), len(actions), 1, actions.device)
+    noise = {"dag_order": torch.arange(actions.shape[1]).expand_as(actions), **noise}  # a wrong guess costs only time
     batch.add({**step._asdict(), "actions": actions, "log_prob": torch.zeros_like(actions).float(), **noise})
     batch.close()
     batch.data["filled"] = torch.ones(len(actions), 1)

@@ -7,7 +7,7 @@ from helpers import make_config
 from modules.dag.edges import straight_through_edges
 from modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
 from modules.dag.ops import is_acyclic
-from modules.dag.permutation import assign, sinkhorn
+from modules.dag.permutation import assign, is_best_order, sinkhorn
 from utils.errors import ConfigError
 
 N_AGENTS, PARTS = 5, (5, 3)
@@ -168,3 +168,16 @@ def test_gradients_reach_edge_and_permutation_nets(form):
 def test_fixed_graph_is_checked(rows, message):
     with pytest.raises(ConfigError, match=message):
         fixed_adjacency(rows, 3)
+
+
+@pytest.mark.parametrize("n_agents", [1, 2, 5, 10])
+def test_a_guess_is_kept_iff_it_is_a_best_assignment(n_agents):
+    rng = torch.Generator().manual_seed(0)
+    scores = torch.randn(300, n_agents, n_agents, generator=rng)
+    best = assign(scores)
+    assert is_best_order(scores, best).float().mean() > 0.95, "rounding may refuse a few"
+    guess = best.clone()
+    guess[::2] = torch.rand(150, n_agents, generator=rng).argsort(-1)
+    is_same = (guess == best).all(-1)
+    assert not is_best_order(scores, guess)[~is_same].any()
+    assert torch.equal(assign(scores, guess), best)

@@ -39,6 +39,7 @@ class DAGGenerator(nn.Module):
     """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed."""
 
     is_empty = False  # True: no DAG of this generator has an edge
+    solves_order = False  # True: finding the order takes time, and a guess saves it
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each noise of one sample; empty: the generator is deterministic."""
@@ -49,8 +50,13 @@ class DAGGenerator(nn.Module):
         return {}
 
     @abstractmethod
-    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
-        """The DAGs of context [M, K, D]; noise None is zero noise, the mode."""
+    def forward(
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+    ) -> DAG:
+        """The DAGs of context [M, K, D]; noise None is zero noise, the mode.
+
+        `guess` [M, N] is an order that is probably right; it only saves time.
+        """
 
 
 class StaticDAG(DAGGenerator):
@@ -67,7 +73,9 @@ class StaticDAG(DAGGenerator):
         self.register_buffer("depth", depth(adjacency), persistent=False)  # [N]
         self.register_buffer("order", self.depth.argsort(stable=True), persistent=False)  # [N]
 
-    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
+    def forward(
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+    ) -> DAG:
         m = len(context)
         return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1), self.depth.expand(m, -1))
 
@@ -91,7 +99,9 @@ class RandomDAG(DAGGenerator):
         order = torch.rand((n_samples, self.n_agents), generator=generator, device=generator.device)
         return {"dag_edge_noise": edges, "dag_order_noise": order}
 
-    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
+    def forward(
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+    ) -> DAG:
         n_samples = len(context)
         if noise is None:
             noise = {name: context.new_zeros((n_samples, *shape)) for name, shape in self.noise_shapes().items()}
@@ -114,8 +124,8 @@ class LearnedDAG(DAGGenerator):
         self.edges_by_rank = config.edge_index == "rank"
         self.sinkhorn_iterations = config.sinkhorn_iterations
         self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, config.edge_net, config.edge_bias)
-        has_order = config.permutation == "gumbel_sinkhorn"
-        self.permutation_net = PermutationNet(n_agents, context_shape, hidden_dim) if has_order else None
+        self.solves_order = config.permutation == "gumbel_sinkhorn"
+        self.permutation_net = PermutationNet(n_agents, context_shape, hidden_dim) if self.solves_order else None
         self.register_buffer("upper", torch.ones(n_agents, n_agents).triu(1), persistent=False)  # [N, N]
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -129,7 +139,9 @@ class LearnedDAG(DAGGenerator):
             noise["dag_order_noise"] = scale.order * gumbel_noise(shape, generator, generator.device)
         return noise
 
-    def forward(self, context: Tensor, noise: Noise | None, temperature: float = 1.0) -> DAG:
+    def forward(
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+    ) -> DAG:
         logits = self.edge_net(context)  # [M, N, N]
         edge_noise = noise["dag_edge_noise"] if noise else torch.zeros_like(logits)  # [M, N, N]
         edges = straight_through_edges(logits, edge_noise, temperature)  # [M, N, N]
@@ -139,7 +151,7 @@ class LearnedDAG(DAGGenerator):
         scores = self.permutation_net(context)  # [M, N, N]
         if noise:
             scores = scores + noise["dag_order_noise"]
-        pi, order = straight_through_order(scores, temperature, self.sinkhorn_iterations)  # [M, N, N], [M, N]
+        pi, order = straight_through_order(scores, temperature, self.sinkhorn_iterations, guess)  # [M, N, N], [M, N]
         if self.edges_by_rank:
             return DAG(pi.mT @ (edges * self.upper) @ pi, order)
         return DAG(edges * (pi.mT @ (self.upper @ pi)), order)

@@ -11,17 +11,37 @@ from torch import Tensor
 LOWEST_LOG_SCORE = -60.0
 
 
-def assign(scores: Tensor) -> Tensor:
+def assign(scores: Tensor, guess: Tensor | None = None) -> Tensor:
     """The best order of each row of scores: argmax over permutations of sum_k scores[k, order[k]].
 
-    scores [M, N, N] (rank, agent) -> order [M, N] (int64). Subtracting potentials from rows and columns does not change
-    the best assignment, so that of the noisy logits is that of the logarithm of their doubly-stochastic matrix.
+    scores [M, N, N] (rank, agent) -> order [M, N] (int64). Orders of `guess` [M, N] that are best are kept; only the
+    others are solved. Subtracting potentials from rows and columns does not change the best assignment, so that of the
+    noisy logits is that of the logarithm of their doubly-stochastic matrix.
     """
-    matrices = scores.detach().cpu().numpy()  # [M, N, N]
-    order = np.empty(matrices.shape[:2], dtype=np.int64)
-    for index, matrix in enumerate(matrices):
-        order[index] = linear_sum_assignment(matrix, maximize=True)[1]
-    return torch.from_numpy(order).to(scores.device)
+    scores = scores.detach()
+    if guess is None:
+        wrong, order = torch.arange(len(scores), device=scores.device), scores.new_empty(scores.shape[:2]).long()
+    else:
+        wrong, order = (~is_best_order(scores, guess)).nonzero().flatten(), guess.clone()
+    if len(wrong):
+        matrices = scores[wrong].cpu().numpy()  # [K, N, N]
+        solved = np.stack([linear_sum_assignment(matrix, maximize=True)[1] for matrix in matrices])  # [K, N]
+        order[wrong] = torch.from_numpy(solved).to(scores.device)
+    return order
+
+
+def is_best_order(scores: Tensor, order: Tensor) -> Tensor:
+    """Whether no exchange of agents along a cycle of ranks improves an order: then it is a best assignment. [M] bool.
+
+    loss[k, l] = scores[k, order[k]] - scores[k, order[l]] is lost when rank k takes the agent of rank l; an assignment
+    is best iff no cycle has a negative loss (Floyd and Warshall's shortest paths, all M graphs at once).
+    """
+    by_rank = scores.gather(-1, order.unsqueeze(-2).expand_as(scores))  # [M, N, N]: [k, l] = scores[k, order[l]]
+    loss = by_rank.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) - by_rank  # [M, N, N]
+    loss = loss.permute(1, 2, 0).contiguous()  # [N, N, M]
+    for k in range(loss.shape[0]):
+        loss = torch.minimum(loss, loss[:, k, None] + loss[None, k])
+    return (loss.diagonal() >= 0).all(-1)  # loss.diagonal() is [M, N]
 
 
 class _Sinkhorn(torch.autograd.Function):
@@ -34,7 +54,7 @@ class _Sinkhorn(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, log_scores: Tensor, iterations: int) -> Tensor:
-        scores = log_scores.permute(1, 2, 0)  # [N, N, M]
+        scores = log_scores.permute(1, 2, 0).contiguous()  # [N, N, M]
         scores = scores - scores.amax(1, keepdim=True)
         kernel = (scores - scores.amax(0, keepdim=True)).clamp_(min=LOWEST_LOG_SCORE).exp_()  # [N, N, M]
         work = torch.empty_like(kernel)  # [N, N, M]
@@ -50,7 +70,7 @@ class _Sinkhorn(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (p,) = ctx.saved_tensors
-        weighted = p * gradients[0].permute(1, 2, 0)  # [N, N, M]
+        weighted = p * gradients[0].permute(1, 2, 0).contiguous()  # [N, N, M]
         rows, columns = weighted.sum(1), weighted.sum(0)  # [N, M]
         work = torch.empty_like(p)  # [N, N, M]
         a = torch.zeros_like(rows)  # [N, M]
@@ -70,12 +90,15 @@ def sinkhorn(log_scores: Tensor, iterations: int = 10) -> Tensor:
     return result
 
 
-def straight_through_order(scores: Tensor, temperature: float, iterations: int) -> tuple[Tensor, Tensor]:
+def straight_through_order(
+    scores: Tensor, temperature: float, iterations: int, guess: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Pi and the order of noisy scores [M, N, N] (rank, agent): hard in the forward pass, Sinkhorn in the backward one.
 
+    `guess` [M, N] is an order that is probably right, such as the one that was acted in; it only saves time.
     Returns Pi [M, N, N], Pi[k, i] == 1 iff agent i acts k-th, and order [M, N].
     """
-    order = assign(scores)  # [M, N]
+    order = assign(scores, guess)  # [M, N]
     hard = torch.nn.functional.one_hot(order, scores.shape[-1]).to(scores.dtype)  # [M, N, N]
     if not scores.requires_grad:
         return hard, order

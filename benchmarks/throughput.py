@@ -1,0 +1,161 @@
+"""Training speed, end to end, and where the time goes: mappo, and bn_mappo along an empty, line, full and learned DAG.
+
+    python benchmarks/throughput.py --env aloha --config bn_mappo --threads 1 [--json FILE] [KEY=VALUE ...]
+
+Trains for real with the sizes of the paper (32 games, 5 epochs). The variants take turns, segment by segment, so that
+a machine whose speed drifts slows them all alike; figures are medians over segments, with the best one beside them.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
+import numpy as np
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from envs import make_vec_env
+from run import build
+from runners.rollout import Rollout
+from utils.config import config_names, load_layers, merge, validate
+from utils.errors import ConfigError, fail
+
+PARTS = ("environment", "acting", "dag_sampling", "update", "other")
+DAG_VARIANTS = ("empty", "line", "full", "learned")
+
+
+class Stopwatch:
+    """Adds up the seconds spent inside the functions that it wraps."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+
+    def wrap(self, owner: Any, name: str, part: str) -> None:
+        """Replace a method by one that is timed."""
+        inner: Callable[..., Any] = getattr(owner, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self.seconds[part] += time.perf_counter() - begin
+
+        setattr(owner, name, timed)
+
+
+class Variant:
+    """One algorithm in training, timed."""
+
+    def __init__(self, name: str, alg: str, env: str, overrides: dict[str, Any]):
+        layers = merge(load_layers(alg, env), overrides)
+        if name in DAG_VARIANTS:
+            layers = merge(layers, {"dag": {"generator": name}})
+        self.name, self.config = name, validate(layers)
+        setup = build(self.config)
+        env_games = make_vec_env(self.config, self.config.batch_size_run, "train")
+        scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
+        self.learner, self.watch, self.t_env = setup.learner, Stopwatch(), 0
+        self.rollout = Rollout(env_games, setup.mac, scheme, self.config.segment_length, setup.generators)
+        self.rows: list[dict[str, float]] = []
+        self.watch.wrap(env_games, "step", "environment")
+        self.watch.wrap(setup.mac, "select_actions", "acting")
+        self.watch.wrap(setup.learner, "train", "update")
+        if hasattr(setup.mac, "dag"):
+            self._time_dag_while_acting(setup.mac)
+
+    def _time_dag_while_acting(self, mac: Any) -> None:
+        """The update generates DAGs too; that time is part of the update."""
+        generate = mac.generate
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            begin = time.perf_counter()
+            dag = generate(*args, **kwargs)
+            if not dag.adjacency.requires_grad:
+                self.watch.seconds["dag_sampling"] += time.perf_counter() - begin
+            return dag
+
+        mac.generate = timed
+
+    def segment(self) -> None:
+        """Play and learn from one segment; keep its times."""
+        self.watch.seconds = dict.fromkeys(PARTS, 0.0)
+        begin = time.perf_counter()
+        batch = self.rollout.run_segment(min(self.t_env / self.config.t_max, 1.0))
+        self.learner.train(batch, self.t_env)
+        total = time.perf_counter() - begin
+        self.t_env += batch.batch_size * batch.n_steps
+        seconds = self.watch.seconds
+        seconds["acting"] -= seconds["dag_sampling"]
+        seconds["other"] = total - sum(seconds.values())
+        self.rows.append({**seconds, "total": total})
+
+    def result(self, warm_up: int) -> dict[str, Any]:
+        """Medians over the segments after the warm-up."""
+        rows = self.rows[warm_up:]
+        steps = self.config.batch_size_run * self.config.segment_length
+        total = float(np.median([row["total"] for row in rows]))
+        sums = {part: sum(row[part] for row in rows) for part in PARTS}
+        return {
+            "env": self.config.env,
+            "variant": self.name,
+            "steps_per_s": steps / total,
+            "best_steps_per_s": steps / min(row["total"] for row in rows),
+            "shares": {part: sums[part] / sum(sums.values()) for part in PARTS},
+        }
+
+
+def show(rows: list[dict[str, Any]], title: str) -> None:
+    """The table, with ratios to mappo."""
+    table = Table(title=title)
+    for column in ("variant", "steps/s", "best", "time / mappo", *PARTS):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for row in rows:
+        shares = [f"{row['shares'][part]:.0%}" for part in PARTS]
+        ratio = rows[0]["steps_per_s"] / row["steps_per_s"]
+        table.add_row(
+            row["variant"], f"{row['steps_per_s']:,.0f}", f"{row['best_steps_per_s']:,.0f}", f"{ratio:.2f}", *shares
+        )
+    Console(width=120).print(table)
+
+
+def main() -> None:
+    """Time all variants in turn."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", default="aloha", choices=config_names("envs"))
+    parser.add_argument("--config", default="bn_mappo", choices=config_names("algs"))
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    parser.add_argument("--segments", type=int, default=20, help="segments of each variant, after 3 to warm up")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as env_args.n_agents=5")
+    options = parser.parse_args()
+    overrides: Any = OmegaConf.to_container(OmegaConf.from_dotlist(options.overrides))
+    overrides = merge(overrides, {"torch_threads": options.threads})
+    try:
+        variants = [Variant("mappo", "mappo", options.env, overrides)]
+        variants += [Variant(name, options.config, options.env, overrides) for name in DAG_VARIANTS]
+    except ConfigError as error:
+        fail(error, 2)
+    warm_up = 3
+    for _ in track(range(warm_up + options.segments), description="training", console=Console(stderr=True)):
+        for variant in variants:
+            variant.segment()
+    rows = [variant.result(warm_up) for variant in variants]
+    config = variants[0].config
+    title = f"{options.env} {' '.join(options.overrides)}: {config.batch_size_run} games, {config.epochs} epochs, "
+    show(rows, title + f"{options.threads} thread(s), median of {options.segments} segments")
+    if options.json:
+        options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+        print(f"written: {options.json}")
+
+
+if __name__ == "__main__":
+    main()
