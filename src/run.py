@@ -12,7 +12,7 @@ from controllers.basic_controller import BasicMAC
 from envs import get_env_info, make_vec_env
 from envs.vec_env import EnvInfo, VecEnv
 from learners import REGISTRY as LEARNERS
-from learners.ppo_learner import PPOLearner
+from learners.ppo_learner import PPOLearner, Statistics
 from runners.evaluation import evaluate
 from runners.rollout import Rollout
 from utils.checkpoint import check_fits, describe_difference, find_checkpoint, read_checkpoint, save_checkpoint
@@ -101,72 +101,97 @@ def test_metrics(episodes: dict[str, np.ndarray]) -> dict[str, float]:
     return {**means, "test_return_std": float(episodes["return"].std())}
 
 
-def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResult:
-    """Train to t_max: play a segment, learn from it, and now and then test, log and save."""
-    mac, learner, generators = setup.mac, setup.learner, setup.generators
-    tester, env = Tester(config, mac), make_vec_env(config, config.batch_size_run, "train")
-    try:
-        scheme = {**mac.scheme(), **learner.scheme()}
-        rollout = Rollout(env, mac, scheme, config.segment_length, generators)
-        t_env, test = resume(config, setup, rollout, log), {}
+class Training:
+    """One training run: play a segment, learn from it, and now and then test, log and save. Owns all games."""
 
-        def save() -> None:
-            content = {
-                "config": config.model_dump(),
-                "learner": learner.state_dict(),
-                "rollout": rollout.state_dict(),
-                "generators": generators.state_dict(),
-                "n_rows": log.n_rows,
-            }
-            save_checkpoint(folder / "checkpoints", t_env, content)
+    def __init__(self, config: Config, setup: Setup, log: MetricLog, folder: Path):
+        self.config, self.setup, self.log, self.folder = config, setup, log, folder
+        self.tester = Tester(config, setup.mac)
+        self.env = make_vec_env(config, config.batch_size_run, "train")
+        scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
+        self.rollout = Rollout(self.env, setup.mac, scheme, config.segment_length, setup.generators)
+        self.t_env = 0
+        self.test: dict[str, float] = {}  # the last evaluation
+        if setup.checkpoint is not None and setup.checkpoint_path is not None:
+            self.resume(setup.checkpoint, setup.checkpoint_path)
 
-        with Interrupt() as interrupt, TrainingProgress(t_env, config.t_max) as progress:
-            if t_env == 0:
-                test = test_metrics(tester(t_env))
-                log.log(t_env, test)
-            while t_env < config.t_max and interrupt.signum is None:
-                before = t_env
-                batch = rollout.run_segment(t_env / config.t_max)
-                try:
-                    statistics = learner.train(batch, t_env)
-                except RunError:
-                    save()
-                    raise
-                t_env += batch.batch_size * batch.n_steps
-                is_last = t_env >= config.t_max
-                values: dict[str, float] = {}
-                if is_last or crossed(before, t_env, config.log_interval):
-                    values = {name: float(value) for name, value in statistics.items()} | rollout.stats.pop()
-                    if env.restarts():
-                        values["env_restarts"] = env.restarts()
-                if is_last or crossed(before, t_env, config.test_interval):
-                    test = test_metrics(tester(t_env))
-                    values |= test
-                if values:
-                    log.log(t_env, values)
-                progress.update(t_env, values)
-                if config.save_model and (is_last or crossed(before, t_env, config.save_model_interval)):
-                    save()
+    def run(self) -> RunResult:
+        """Train to t_max, or until a signal."""
+        config = self.config
+        with Interrupt() as interrupt, TrainingProgress(self.t_env, config.t_max) as progress:
+            if self.t_env == 0:
+                self.test = test_metrics(self.tester(0))
+                self.log.log(0, self.test)
+            while self.t_env < config.t_max and interrupt.signum is None:
+                before, statistics = self.t_env, self.update()
+                is_last = self.t_env >= config.t_max
+                row = self.due_metrics(before, is_last, statistics)
+                if row:
+                    self.log.log(self.t_env, row)
+                progress.update(self.t_env, row)
+                if config.save_model and (is_last or crossed(before, self.t_env, config.save_model_interval)):
+                    self.save()
             if interrupt.signum is not None:
-                save()
-        return RunResult(t_env, test, interrupt.signum)
+                self.save()
+        return RunResult(self.t_env, self.test, interrupt.signum)
+
+    def update(self) -> Statistics:
+        """One segment and one update; a failure saves the last good state."""
+        try:
+            batch = self.rollout.run_segment(self.t_env / self.config.t_max)
+            statistics = self.setup.learner.train(batch, self.t_env)
+        except RunError:
+            self.save()
+            raise
+        self.t_env += batch.batch_size * batch.n_steps
+        return statistics
+
+    def due_metrics(self, before: int, is_last: bool, statistics: Statistics) -> dict[str, float]:
+        """What is to be logged at this step; what is due depends on the step alone, so a resumed run logs the same."""
+        row: dict[str, float] = {}
+        if is_last or crossed(before, self.t_env, self.config.log_interval):
+            row = {name: float(value) for name, value in statistics.items()} | self.rollout.stats.pop()
+            if self.env.restarts():
+                row["env_restarts"] = self.env.restarts()
+        if is_last or crossed(before, self.t_env, self.config.test_interval):
+            self.test = test_metrics(self.tester(self.t_env))
+            row |= self.test
+        return row
+
+    def save(self) -> None:
+        """Write a checkpoint of everything that a resumed run needs."""
+        content = {
+            "config": self.config.model_dump(),
+            "learner": self.setup.learner.state_dict(),
+            "rollout": self.rollout.state_dict(),
+            "generators": self.setup.generators.state_dict(),
+            "n_rows": self.log.n_rows,
+        }
+        save_checkpoint(self.folder / "checkpoints", self.t_env, content)
+
+    def resume(self, checkpoint: dict[str, Any], path: Path) -> None:
+        """Go on from a checkpoint; networks and optimiser have their state already (build)."""
+        self.setup.generators.load_state_dict(checkpoint["generators"])
+        if not self.rollout.load_state_dict(checkpoint["rollout"]):
+            print(f"note: {self.config.env} cannot restore running games: they start anew, so this is not exact")
+        for difference in describe_difference(checkpoint["config"], self.config.model_dump()):
+            print(f"note: resumed with another {difference}")
+        self.log.replay(path.parent.parent, int(checkpoint["n_rows"]))
+        self.t_env = int(checkpoint["t_env"])
+
+    def close(self) -> None:
+        """End all games."""
+        self.env.close()
+        self.tester.close()
+
+
+def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResult:
+    """One training run, whose games end with it."""
+    training = Training(config, setup, log, folder)
+    try:
+        return training.run()
     finally:
-        env.close()
-        tester.close()
-
-
-def resume(config: Config, setup: Setup, rollout: Rollout, log: MetricLog) -> int:
-    """Go on from the checkpoint, if there is one; returns the environment steps already played."""
-    if setup.checkpoint is None or setup.checkpoint_path is None:
-        return 0
-    checkpoint = setup.checkpoint
-    setup.generators.load_state_dict(checkpoint["generators"])
-    if not rollout.load_state_dict(checkpoint["rollout"]):
-        print(f"note: {config.env} cannot restore running games: they start anew, so the resumed run is not exact")
-    for difference in describe_difference(checkpoint["config"], config.model_dump()):
-        print(f"note: resumed with another {difference}")
-    log.replay(setup.checkpoint_path.parent.parent, int(checkpoint["n_rows"]))
-    return int(checkpoint["t_env"])
+        training.close()
 
 
 def evaluate_checkpoint(config: Config, setup: Setup) -> dict[str, np.ndarray]:

@@ -159,6 +159,8 @@ class SubprocVecEnv(VecEnv):
         return self.slots.result(infos, lost if broken else None)
 
     def state_dict(self) -> dict[str, Any] | None:
+        if any(process is None for process in self.processes):  # a worker could not be replaced
+            return None
         states = self._ask_all("state", [None] * self.batch_size)
         return None if any(state is None for state in states) else {"envs": states}
 

@@ -30,6 +30,7 @@ SETTINGS = [
     "obs_last_action=True",
     "entropy_coef={'start':0.1,'end':0.001,'until':0.8}",
     "annealing.alpha_start=0.1",
+    "dag.permutation=gumbel_sinkhorn",
 ]
 CONFIG = ["--config=bn_mappo", "--env-config=aloha", "with", *SETTINGS]
 RUNS = Path("results/sacred/bn_mappo/aloha")
