@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from utils.errors import ConfigError
@@ -39,6 +39,9 @@ def add_fig3(parser: argparse.ArgumentParser) -> None:
 
 def run_fig3(options: argparse.Namespace) -> None:
     """Figure 3: POA and Nash-gap of exact policy gradients."""
+    for name in ("seeds", "iterations", "evaluate_every"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {getattr(options, name)}: give a number of at least 1")
     single_threaded()
     from tabular.figure3 import Plan, coordination_cases, game_case
     from tabular.figure3_main import make_figure3
@@ -46,9 +49,6 @@ def run_fig3(options: argparse.Namespace) -> None:
 
     if options.quick:
         options.seeds, options.iterations, options.n = 3, 60, [n for n in options.n if n <= 3] or [2]
-    for name in ("seeds", "iterations", "evaluate_every"):
-        if getattr(options, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {getattr(options, name)}: give a number of at least 1")
     plan = Plan(
         tuple(range(options.seeds)), options.iterations, options.evaluate_every, options.step, tuple(options.dags)
     )
@@ -62,13 +62,13 @@ FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[ar
 }
 
 
-def main() -> int:
-    """Run the figure that was asked for; 2 and one message for a user's mistake."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the figure that was asked for; the exit status, 2 with one message for a user's mistake."""
     parser = argparse.ArgumentParser(prog="reproduce.py", description=__doc__)
     figures = parser.add_subparsers(dest="figure", required=True, metavar="FIGURE")
     for name, (add_options, run) in FIGURES.items():
         add_options(figures.add_parser(name, help=run.__doc__, description=run.__doc__))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         FIGURES[options.figure][1](options)
     except ConfigError as error:

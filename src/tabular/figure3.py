@@ -68,6 +68,7 @@ def coordination_cases(agents: Sequence[int], reward_bounds: Sequence[RewardBoun
     cases: list[Case] = []
     for reward_bound in reward_bounds:
         for n_agents in agents:
+            seed_bytes(f"N={n_agents}", 2**n_agents, 2**n_agents)  # before the game itself fills the memory
             game = coordination_game(n_agents, reward_bound=reward_bound)
             seen = [c for c in cases if c.game.n_agents == n_agents and np.array_equal(c.game.reward, game.reward)]
             if not seen:
@@ -96,19 +97,17 @@ def step_size(plan: Plan, game: Game) -> float:
     return step
 
 
-def seed_bytes(game: Game) -> int:
-    """Memory that one seed takes."""
-    return ARRAYS_PER_SEED * 8 * game.n_joint_actions * game.n_states
+def seed_bytes(name: str, n_joint_actions: int, n_states: int) -> int:
+    """Memory that one seed takes; ConfigError where that is more than a machine is likely to have."""
+    needed = ARRAYS_PER_SEED * 8 * n_joint_actions * n_states
+    if needed > LARGEST_SEED:
+        raise ConfigError(f"{name} needs about {needed / 1e9:.0f} GB for each seed; at most {LARGEST_SEED / 1e9:.0f}")
+    return needed
 
 
 def seed_batches(game: Game, seeds: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """The seeds in batches that fit into memory."""
-    needed = seed_bytes(game)
-    if needed > LARGEST_SEED:
-        raise ConfigError(
-            f"'{game.name}' needs about {needed / 1e9:.0f} GB for each seed; at most {LARGEST_SEED / 1e9:.0f}"
-        )
-    size = max(1, MEMORY_BUDGET // needed)
+    size = max(1, MEMORY_BUDGET // seed_bytes(game.name, game.n_joint_actions, game.n_states))
     for first in range(0, len(seeds), size):
         yield seeds[first : first + size]
 
