@@ -146,3 +146,14 @@ def test_correlation_raises_the_price_of_anarchy_at_two_agents():
         start = normal_logits(game, dag, range(30))
         ends[name] = [*ascend(game, dag, start, released_step(game), 2000, evaluate_every=2000)][-1].value
     assert (ends["full"] > ends["uncorrelated"]).sum() >= 25
+
+
+def test_a_small_gap_below_the_optimum_may_be_a_plateau():
+    """Where a^0 = 0 is hardly visited, agent 1 still learns its reply there, slowly, until both move to the optimum."""
+    game, dag = one_state_game("unequal"), named_dag("full", 2)
+    reply = np.log(0.15 / 0.85)  # agent 1 answers 0 with 0 at probability 0.15
+    start = [np.array([0.0, 3.0]).reshape(2, 1, 1, 1), np.array([[reply, 0.0], [0.0, 4.0]]).reshape(2, 2, 1, 1)]
+    points = {p.iteration: p for p in ascend(game, dag, start, 0.5, 6000, evaluate_every=1000)}
+    ratio = {k: float(point.value[0]) / optimal_value(game) for k, point in points.items()}
+    assert points[1000].gap[0] < 0.01 and ratio[1000] == pytest.approx(2 / 3, abs=0.01)
+    assert points[6000].gap[0] < 0.01 and ratio[6000] > 0.99
