@@ -7,7 +7,6 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
 
 from tabular.figure3 import Curves
 from tabular.game import Array
@@ -24,14 +23,15 @@ def draw_figure3(curves: Sequence[Curves], target: Path) -> None:
     """Write target.png and target.svg: means over seeds, bands of one standard error, dotted medians of the gap."""
     matplotlib.use("Agg")
     labels = list(dict.fromkeys(c.case.label for c in curves))
-    figure, axes = plt.subplots(2, len(labels), figsize=(3.3 * len(labels) + 0.6, 5.6), squeeze=False, sharex=True)
+    figure, axes = plt.subplots(
+        2, len(labels), figsize=(3.3 * len(labels) + 0.6, 5.6), squeeze=False, sharex=True, sharey="row"
+    )
     for column, label in enumerate(labels):
         mine = [c for c in curves if c.case.label == label]
         _panel(axes[0, column], mine, lambda c: c.poa)
         _panel(axes[1, column], mine, lambda c: c.gap, with_median=True)
         axes[0, column].set_title(label)
         axes[1, column].set_yscale("log")
-        axes[1, column].yaxis.set_minor_formatter(NullFormatter())
         axes[1, column].set_xlabel("gradient iterations")
     axes[0, 0].set_ylabel("POA")
     axes[1, 0].set_ylabel("Nash-gap (log scale)")
