@@ -89,7 +89,25 @@ def _missing_edge(results: Results) -> str:
         "`line_released` lacks the edge from agent N-1 to agent N, as in the released code; with N=2 it has no edge, "
         "so it is `uncorrelated`. Difference of POA at the end:"
     )
-    return text + "\n\n" + table(("case", "POA", "paired over seeds"), rows)
+    shares = [
+        share for label in dict.fromkeys(label for label, _ in results) for share in _shares_of_gain(results, label)
+    ]
+    return "\n\n".join((text, table(("case", "POA", "paired over seeds"), rows), *shares))
+
+
+def _shares_of_gain(results: Results, label: str) -> list[str]:
+    """How much of the gain of the full DAG over none each line has; nothing where full gains nothing."""
+    dags = ("uncorrelated", "line_released", "line", "full")
+    if any((label, dag) not in results for dag in dags):
+        return []
+    none, released, line, full = (float(results[label, dag].poa[-1].mean()) for dag in dags)
+    if final_difference(results, label, "full", "uncorrelated").sign <= 0:
+        return [f"{label}: full is not above uncorrelated, so there is no gain to share."]
+    gain = full - none
+    return [
+        f"{label}: of the gain of full over uncorrelated ({gain:.4f}) the released line has "
+        f"{(released - none) / gain:.0%}, the true line {(line - none) / gain:.0%}."
+    ]
 
 
 def _two_gaps(curves: Sequence[Curves]) -> str:
