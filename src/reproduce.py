@@ -1,0 +1,81 @@
+"""Command line: one figure of the paper is one command, `python src/reproduce.py FIGURE`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from utils.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def single_threaded() -> None:
+    """Many small matrices: more threads cost more than they bring. Has to happen before NumPy is imported."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def add_fig3(parser: argparse.ArgumentParser) -> None:
+    """Options of figure 3."""
+    parser.add_argument("--n", type=int, nargs="+", default=[2, 3, 5], help="numbers of agents (default: 2 3 5)")
+    parser.add_argument("--game", type=Path, nargs="+", default=[], help="games as .npz files, in place of --n")
+    parser.add_argument("--seeds", type=int, default=50, help="number of seeds, from 0 (default: 50)")
+    parser.add_argument("--iterations", type=int, default=2000, help="gradient steps (default: 2000)")
+    parser.add_argument("--evaluate-every", type=int, default=20, help="steps between evaluations (default: 20)")
+    parser.add_argument("--step", default="released", help="released (0.01 S / N), theorem (5.5) or a number")
+    dags = ["uncorrelated", "line", "full", "line_released"]
+    parser.add_argument("--dags", nargs="+", default=dags, help=f"DAGs to compare (default: {' '.join(dags)})")
+    bounds = ["inclusive", "strict"]
+    parser.add_argument(
+        "--reward-bound", nargs="+", default=bounds, choices=bounds, help="readings of the reward bound"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "results" / "figures" / "fig3", help="folder for the files"
+    )
+    parser.add_argument("--quick", action="store_true", help="3 seeds, 60 iterations, N = 2 3: to see that it works")
+
+
+def run_fig3(options: argparse.Namespace) -> None:
+    """Figure 3: POA and Nash-gap of exact policy gradients."""
+    for name in ("seeds", "iterations", "evaluate_every"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {getattr(options, name)}: give a number of at least 1")
+    single_threaded()
+    from tabular.figure3 import Plan, coordination_cases, game_case
+    from tabular.figure3_main import make_figure3
+    from tabular.game_file import load_game
+
+    if options.quick:
+        options.seeds, options.iterations, options.n = 3, 60, [n for n in options.n if n <= 3] or [2]
+    plan = Plan(
+        tuple(range(options.seeds)), options.iterations, options.evaluate_every, options.step, tuple(options.dags)
+    )
+    cases = [game_case(load_game(path)) for path in options.game]
+    make_figure3(cases or coordination_cases(options.n, options.reward_bound), plan, options.output)
+    print(f"Figure, data and report are in {options.output}")
+
+
+FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
+    "fig3": (add_fig3, run_fig3),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the figure that was asked for; the exit status, 2 with one message for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="reproduce.py", description=__doc__)
+    figures = parser.add_subparsers(dest="figure", required=True, metavar="FIGURE")
+    for name, (add_options, run) in FIGURES.items():
+        add_options(figures.add_parser(name, help=run.__doc__, description=run.__doc__))
+    options = parser.parse_args(arguments)
+    try:
+        FIGURES[options.figure][1](options)
+    except ConfigError as error:
+        print(f"reproduce.py {options.figure}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

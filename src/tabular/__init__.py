@@ -1,0 +1,1 @@
+"""Exact Bayesian-network policy gradients on finite cooperative Markov games, batched over seeds."""
