@@ -47,12 +47,10 @@ def report_training(config: Config, setup: Setup, result: RunResult, folder: Pat
     if result.test:
         ours = f"this run ({mode} policy, {config.test_nepisode} episodes)"
         print("Mean return of an episode:\n" + _table({**known, ours: result.test["test_return_mean"]}, ours))
-    figures = folder / "figures"
-    figures.mkdir(exist_ok=True)
-    pictures = [draw_learning_curve(rows, known, config, figures / "learning_curve.png")] if rows else []
+    pictures = [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []
     if config.mac == "dag_controller" and config.runner == "vector":
         episode = record_episode(config, setup.mac, result.t_env)
-        pictures.append(draw_dag(episode, setup.info, figures / "dag.png"))
+        pictures.append(draw_dag(episode, setup.info, folder / "dag.png"))
     print(f"Run:      {folder}")
     for picture in pictures:
         print(f"Picture:  {picture}")

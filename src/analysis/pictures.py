@@ -82,14 +82,15 @@ def positions(info: EnvInfo) -> Array:
 def draw_dag(episode: Episode, info: EnvInfo, path: Path) -> Path:
     """How often each edge is there over a greedy episode, and the DAG of one step with the actions it led to."""
     step = len(episode.actions) // 2
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    figure = Figure(figsize=(12, 2.9 if info.layout else 5.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_graph(left, episode.adjacency.mean(0), info, [GREY] * info.n_agents)
-    left.set_title("share of the steps of one greedy episode with this edge (parent to child)", fontsize=10)
+    kinds = "\nblue: between neighbours, orange: others" if info.layout else ""
+    left.set_title(f"parent to child, stronger the larger the share of a greedy episode{kinds}", fontsize=10)
     colours = [GREEN if action == info.n_actions - 1 else GREY for action in episode.actions[step]]
     _draw_graph(right, episode.adjacency[step], info, colours)
     n_edges = int(episode.adjacency[step].sum())
-    right.set_title(f"step {step}: {n_edges} edges; green takes action {info.n_actions - 1}, grey another", fontsize=10)
+    right.set_title(f"step {step}: {n_edges} edges\ngreen takes action {info.n_actions - 1}, grey another", fontsize=10)
     figure.savefig(path, dpi=130)
     return path
 
@@ -107,7 +108,7 @@ def _draw_graph(axis: Axes, weight: Array, info: EnvInfo, colours: list[str]) ->
             mutation_scale=11,
             shrinkA=13,
             shrinkB=13,
-            color=BLUE,
+            color=BLUE if info.layout is None or np.abs(place[parent] - place[child]).sum() == 1 else ORANGE,
             alpha=0.15 + 0.85 * share,
             linewidth=0.4 + 1.4 * share,
         )
