@@ -22,9 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from envs import make_vec_env
-from run import build
-from runners.rollout import Rollout
+from run import build, start_rollout
 from utils.config import config_names, load_layers, merge, validate
 from utils.errors import ConfigError, fail
 
@@ -61,12 +59,10 @@ class Variant:
             layers = merge(layers, {"dag": {"generator": name}})
         self.name, self.config = name, validate(layers)
         setup = build(self.config)
-        env_games = make_vec_env(self.config, self.config.batch_size_run, "train")
-        scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
         self.learner, self.watch, self.t_env = setup.learner, Stopwatch(), 0
-        self.rollout = Rollout(env_games, setup.mac, scheme, self.config.segment_length, setup.generators)
+        self.rollout = start_rollout(self.config, setup)
         self.rows: list[dict[str, float]] = []
-        self.watch.wrap(env_games, "step", "environment")
+        self.watch.wrap(self.rollout.env, "step", "environment")
         self.watch.wrap(setup.mac, "select_actions", "acting")
         self.watch.wrap(setup.learner, "train", "update")
         if hasattr(setup.mac, "dag"):

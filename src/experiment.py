@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     """Train or evaluate, then report; what it returns is the run's result in Sacred."""
     from report import report_evaluation, report_training  # here, for the plotting library takes seconds to import
 
-    folder = next(Path(str(o.dir)) for o in sacred_run.observers if isinstance(o, RunFolder))
+    observer = next((o for o in sacred_run.observers if isinstance(o, RunFolder)), None)  # none with Sacred's -u
+    folder = Path(str(observer.dir)) if observer else Path(tempfile.mkdtemp(prefix="unobserved_run_"))
     log = MetricLog(folder, sacred_run.log_scalar)
     try:
         setup = build(config)

@@ -28,10 +28,10 @@ def main(arguments: list[str]) -> None:
     from experiment import make_experiment  # here, for environment workers import this file, and need no torch
     from listing import HELP, listing
 
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if arguments and arguments[0] in ("-h", "--help", "help"):
         print(HELP)
         return
-    if arguments[0] == "list":
+    if arguments and arguments[0] == "list":
         print(listing())
         return
     try:

@@ -1,16 +1,19 @@
 """What a finished run tells its user: a summary against known policies, pictures, and where everything is."""
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap
 
 from analysis.episode import record_episode
 from analysis.pictures import draw_dag, draw_learning_curve
-from envs import make_vec_env
+from envs import fill_env_args, is_batched, make_vec_env
 from envs.references import reference_returns
 from run import RunResult, Setup
-from utils.config import Config
+from utils.config import Config, load_layers
 from utils.tracking import read_metrics
 
 REFERENCE_EPISODES = 500
@@ -27,10 +30,10 @@ def interval(values: Array) -> tuple[float, float]:
 
 def references(config: Config) -> dict[str, float]:
     """What scripted policies earn in the configured environment; empty where it knows none."""
-    if config.runner != "vector":
+    if not is_batched(config.env):
         return {}
-    env = make_vec_env(config, REFERENCE_EPISODES, "reference")
-    return reference_returns(env, seed=0)
+    on_arrays = config.model_copy(update={"runner": "vector"})
+    return reference_returns(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
 
 
 def _table(rows: dict[str, float], marked: str) -> str:
@@ -48,17 +51,40 @@ def report_training(config: Config, setup: Setup, result: RunResult, folder: Pat
         ours = f"this run ({mode} policy, {config.test_nepisode} episodes)"
         print("Mean return of an episode:\n" + _table({**known, ours: result.test["test_return_mean"]}, ours))
     pictures = [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []
-    if config.mac == "dag_controller" and config.runner == "vector":
+    if config.mac == "dag_controller":
         episode = record_episode(config, setup.mac, result.t_env)
         pictures.append(draw_dag(episode, setup.info, folder / "dag.png"))
     print(f"Run:      {folder}")
     for picture in pictures:
         print(f"Picture:  {picture}")
     if config.save_model or result.signum:
-        command = f"python src/main.py --config={config.name} --env-config={folder.parent.name}"
-        print(f"Go on:    {command} with checkpoint_path={folder} t_max=...")
-        print(f"Evaluate: {command} with checkpoint_path={folder} evaluate=True")
+        command = resume_command(config, folder)
+        print(f"Go on:    {command} t_max={config.t_max if result.signum else 2 * config.t_max}")
+        print(f"Evaluate: {command} t_max={config.t_max} evaluate=True")
     return pictures
+
+
+def resume_command(config: Config, folder: Path) -> str:
+    """The command line that goes on with this run: its names, and all in which it differs from their YAML."""
+    alg, env = folder.parent.parent.name, folder.parent.name
+    layers = load_layers(alg, env)
+    layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
+    own = {"checkpoint_path", "load_step", "evaluate", "t_max", "name"}
+    changes = [
+        f"{key}={value!r}".replace(" ", "") for key, value in differences(layers, config.model_dump()) if key not in own
+    ]
+    quoted = [shlex.quote(change) for change in changes]
+    return " ".join([f"python src/main.py --config={alg} --env-config={env} with checkpoint_path={folder}", *quoted])
+
+
+def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys, with dots, of nested dictionaries whose values differ, with the later value."""
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and value.keys() >= old.keys():
+            yield from differences(old, value, f"{prefix}{key}.")
+        elif value != old:
+            yield f"{prefix}{key}", value
 
 
 def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """One run: build what the configuration names, then train or evaluate it."""
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,15 @@ from learners import REGISTRY as LEARNERS
 from learners.ppo_learner import PPOLearner, Statistics
 from runners.evaluation import evaluate
 from runners.rollout import Rollout
-from utils.checkpoint import check_fits, describe_difference, find_checkpoint, read_checkpoint, save_checkpoint
+from utils.checkpoint import (
+    check_fits,
+    check_resumes,
+    checkpoint_file,
+    describe_difference,
+    find_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
 from utils.config import Config
 from utils.errors import RunError
 from utils.interrupts import Interrupt
@@ -61,10 +70,19 @@ def build(config: Config) -> Setup:
         return Setup(info, generators, mac, learner, None, None)
     path = find_checkpoint(config.checkpoint_path, config.load_step)
     checkpoint = read_checkpoint(path, device)
+    if not config.evaluate:
+        check_resumes(path, checkpoint, config.model_dump())
     check_fits(path, checkpoint["learner"]["mac"], mac.state_dict(), "weight")
     check_fits(path, checkpoint["learner"]["critic"], learner.critic.state_dict(), "critic weight")
     learner.load_state_dict(checkpoint["learner"])
     return Setup(info, generators, mac, learner, checkpoint, path)
+
+
+def start_rollout(config: Config, setup: Setup) -> Rollout:
+    """The training games, standing at their start."""
+    env = make_vec_env(config, config.batch_size_run, "train")
+    scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
+    return Rollout(env, setup.mac, scheme, config.segment_length, setup.generators)
 
 
 class Tester:
@@ -107,9 +125,8 @@ class Training:
     def __init__(self, config: Config, setup: Setup, log: MetricLog, folder: Path):
         self.config, self.setup, self.log, self.folder = config, setup, log, folder
         self.tester = Tester(config, setup.mac)
-        self.env = make_vec_env(config, config.batch_size_run, "train")
-        scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
-        self.rollout = Rollout(self.env, setup.mac, scheme, config.segment_length, setup.generators)
+        self.rollout = start_rollout(config, setup)
+        self.env = self.rollout.env
         self.t_env = 0
         self.test: dict[str, float] = {}  # the last evaluation
         if setup.checkpoint is not None and setup.checkpoint_path is not None:
@@ -119,7 +136,7 @@ class Training:
         """Train to t_max, or until a signal."""
         config = self.config
         with Interrupt() as interrupt, TrainingProgress(self.t_env, config.t_max) as progress:
-            if self.t_env == 0:
+            if self.t_env == 0 and self.log.n_rows == 0:
                 self.test = test_metrics(self.tester(0))
                 self.log.log(0, self.test)
             while self.t_env < config.t_max and interrupt.signum is None:
@@ -136,11 +153,19 @@ class Training:
         return RunResult(self.t_env, self.test, interrupt.signum)
 
     def update(self) -> Statistics:
-        """One segment and one update; a failure saves the last good state."""
+        """One segment and one update; a failure saves the last good state, and never over a checkpoint."""
+        learner = self.setup.learner
         try:
             batch = self.rollout.run_segment(self.t_env / self.config.t_max)
-            statistics = self.setup.learner.train(batch, self.t_env)
         except RunError:
+            self.save(overwrite=False)
+            raise
+        good = copy.deepcopy(learner.state_dict())
+        try:
+            statistics = learner.train(batch, self.t_env)
+        except RunError:
+            learner.load_state_dict(good)
+            self.t_env += batch.batch_size * batch.n_steps  # they have been played
             self.save()
             raise
         self.t_env += batch.batch_size * batch.n_steps
@@ -158,8 +183,11 @@ class Training:
             row |= self.test
         return row
 
-    def save(self) -> None:
+    def save(self, overwrite: bool = True) -> None:
         """Write a checkpoint of everything that a resumed run needs."""
+        folder = self.folder / "checkpoints"
+        if not overwrite and checkpoint_file(folder, self.t_env).exists():
+            return
         content = {
             "config": self.config.model_dump(),
             "learner": self.setup.learner.state_dict(),
@@ -167,7 +195,7 @@ class Training:
             "generators": self.setup.generators.state_dict(),
             "n_rows": self.log.n_rows,
         }
-        save_checkpoint(self.folder / "checkpoints", self.t_env, content)
+        save_checkpoint(folder, self.t_env, content)
 
     def resume(self, checkpoint: dict[str, Any], path: Path) -> None:
         """Go on from a checkpoint; networks and optimiser have their state already (build)."""

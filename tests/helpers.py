@@ -5,8 +5,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from components.episode_buffer import EpisodeBatch
-from envs import make_vec_env
-from run import Setup, build
+from run import Setup, build, start_rollout
 from runners.rollout import Rollout
 from utils.config import Config, config_names, load_layers, merge, validate
 
@@ -28,9 +27,7 @@ def make_config(alg: str = "bn_mappo", env: str = "aloha", **updates: Any) -> Co
 def make_rollout(config: Config) -> tuple[Setup, Rollout]:
     """Networks, learner and training games of a configuration."""
     setup = build(config)
-    env = make_vec_env(config, config.batch_size_run, "train")
-    scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
-    return setup, Rollout(env, setup.mac, scheme, config.segment_length, setup.generators)
+    return setup, start_rollout(config, setup)
 
 
 def train_updates(config: Config, n_updates: int) -> tuple[Setup, Rollout, list[dict[str, float]], EpisodeBatch]:

@@ -43,7 +43,7 @@ def draw_learning_curve(rows: list[dict[str, Any]], known: dict[str, float], con
         fontsize=10,
     )
     if has_dag:
-        axes[1].plot(*series(rows, "dag_density"), color=ORANGE)
+        axes[1].plot(*series(rows, "dag_density"), color=ORANGE, marker="o", markersize=2)
         axes[1].set_ylim(0, 1)
         axes[1].set_ylabel("DAG density")
     for axis in axes:

@@ -88,8 +88,12 @@ class BasicMAC(nn.Module):
         """The hidden state before an episode, [B, N, H_rnn]."""
         return self.agent_ids.new_zeros(batch_size, self.info.n_agents, self.actor.hidden_size)
 
-    def draw_noise(self, batch_size: int, generators: Generators, fraction: float) -> dict[str, Tensor]:
-        """All randomness of one step of B games; `fraction` of training is done."""
+    def draw_noise(
+        self, batch_size: int, generators: Generators, fraction: float, greedy: bool = False
+    ) -> dict[str, Tensor]:
+        """All randomness of one step of B games; `fraction` of training is done. A greedy policy needs little of it."""
+        if greedy:
+            return {}
         shape = (batch_size, self.info.n_agents, self.info.n_actions)
         return {"action_noise": gumbel_noise(shape, generators["actions"], self.agent_ids.device)}
 
@@ -120,13 +124,11 @@ class BasicMAC(nn.Module):
         return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["starts"])[0]
 
     @torch.inference_mode()
-    def select_actions(
-        self, step: Step, hidden: Tensor, noise: dict[str, Tensor] | None, fraction: float = 0.0
-    ) -> Selection:
-        """Act in B games; noise None takes the likeliest actions."""
+    def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
+        """Act in B games; without noise for them, the actions are the likeliest ones."""
         own, hidden = self.encode_step(step, hidden)
         logits = mask_logits(self.actor.logits(own).transpose(0, 1), step.avail_actions)  # [B, N, A]
-        actions = choose(logits, noise["action_noise"] if noise else None)  # [B, N]
+        actions = choose(logits, noise.get("action_noise"))  # [B, N]
         return Selection(actions, hidden, {"log_prob": log_prob_of(logits, actions)})
 
     def evaluate(

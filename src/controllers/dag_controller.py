@@ -41,10 +41,15 @@ class DAGMAC(BasicMAC):
         order = {"dag_order": Field((self.info.n_agents,), torch.int64)} if self.dag.solves_order else {}
         return {**super().scheme(), **noise, **state, **order}
 
-    def draw_noise(self, batch_size: int, generators: Generators, fraction: float) -> dict[str, Tensor]:
+    def draw_noise(
+        self, batch_size: int, generators: Generators, fraction: float, greedy: bool = False
+    ) -> dict[str, Tensor]:
+        action_noise = super().draw_noise(batch_size, generators, fraction, greedy)
+        if greedy and not self.dag.is_random:
+            return action_noise
         scale = NoiseScale(self.edge_noise(fraction), self.order_noise(fraction))
         dag_noise = self.dag.draw_noise(batch_size, scale, generators["dag"])
-        return {**super().draw_noise(batch_size, generators, fraction), **dag_noise}
+        return {**action_noise, **dag_noise}
 
     def generate(
         self,
@@ -65,21 +70,19 @@ class DAGMAC(BasicMAC):
         return torch.cat([one_hot, obs], dim=-1) if self.config.dag.parent_inputs == "actions_and_obs" else one_hot
 
     @torch.inference_mode()
-    def select_actions(
-        self, step: Step, hidden: Tensor, noise: dict[str, Tensor] | None, fraction: float = 0.0
-    ) -> Selection:
+    def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
         """Act in B games, all agents of one depth at once: depth + 1 passes over B * N rows in all."""
         if self.dag.is_empty:
             return super().select_actions(step, hidden, noise, fraction)
-        dag = self.generate(step.obs, step.state, noise, fraction)
+        dag_noise = {name: noise[name] for name in self.dag.noise_shapes() if name in noise}
+        dag = self.generate(step.obs, step.state, dag_noise or None, fraction)
         own, hidden = self.encode_step(step, hidden)
-        actions, log_prob = self.act_along(dag, own, step, noise)
-        dag_noise = {name: noise[name] for name in self.dag.noise_shapes()} if noise else {}
+        actions, log_prob = self.act_along(dag, own, step, noise.get("action_noise"))
         recorded = {"log_prob": log_prob, "dag_order": dag.order, **dag_noise}
         return Selection(actions, hidden, recorded, dag.adjacency)
 
-    def act_along(self, dag: DAG, own: Tensor, step: Step, noise: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
-        """Actions and their log-probabilities [B, N], from the agents' own part [N, B, .].
+    def act_along(self, dag: DAG, own: Tensor, step: Step, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Actions and their log-probabilities [B, N], from the agents' own part [N, B, .] and noise [B, N, A].
 
         All B * N agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
         every action it might take is known before anyone acts.
@@ -89,7 +92,7 @@ class DAGMAC(BasicMAC):
         row = depths.argsort(stable=True)  # [B * N]: game * N + agent
         agents = row % n_agents  # [B * N]
         own = own.transpose(0, 1).flatten(0, 1).index_select(0, row)  # [B * N, .]
-        noises = noise["action_noise"].flatten(0, 1).index_select(0, row) if noise else None  # [B * N, A]
+        noises = None if noise is None else noise.flatten(0, 1).index_select(0, row)  # [B * N, A]
         avail = None if step.avail_actions is None else step.avail_actions.flatten(0, 1)[row]  # [B * N, A]
         sayings = self.sayings(step.obs)  # [B * N * A, .]
         first_saying = row * self.info.n_actions  # [B * N]

@@ -37,7 +37,9 @@ def check_env_args(name: str, env_args: dict[str, Any]) -> dict[str, Any]:
     """env_args with the types of the constructor's keyword arguments; a mistake raises ConfigError."""
     keywords = keyword_parameters(name)
     fields: dict[str, Any] = {n: (p.annotation, p.default) for n, p in keywords.items()}
-    model = create_model(f"{name}_args", __config__=ConfigDict(extra="forbid"), **fields)
+    model = create_model(
+        f"{name}_args", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields
+    )
     try:
         return model.model_validate(env_args).model_dump(include=set(env_args))
     except ValidationError as error:

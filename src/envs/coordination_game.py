@@ -38,6 +38,19 @@ def next_state_distribution(joint_actions: Array, epsilon: float) -> Array:
     return np.where(agrees, 1 - epsilon, epsilon).prod(-1)
 
 
+def expected_reward(n_agents: int, epsilon: float, difference_bound: int, reward_bound: RewardBound) -> Array:
+    """E[r(s') | a] for joint actions with k = 0..N ones, [N + 1]: the reward depends on the number of ones alone."""
+    reward = state_reward(np.tri(n_agents + 1, n_agents, -1), difference_bound, reward_bound).astype(np.float64)
+    expected = []
+    for k in range(n_agents + 1):
+        ones = np.ones(1)  # distribution of the number of ones in s'
+        for agent in range(n_agents):
+            p = 1 - epsilon if agent < k else epsilon
+            ones = np.convolve(ones, [1 - p, p])
+        expected.append(ones @ reward)
+    return np.array(expected)
+
+
 def optimal_value(
     n_agents: int,
     gamma: float = 0.95,
@@ -49,11 +62,10 @@ def optimal_value(
 
     The transition does not depend on the state, so one joint action is best everywhere (SPEC section 2).
     """
-    states = all_states(n_agents)
     bound = default_difference_bound(n_agents) if difference_bound is None else difference_bound
-    reward = state_reward(states, bound, reward_bound).astype(np.float64)
-    best_next_reward = (next_state_distribution(states, epsilon) @ reward).max()
-    return float(reward.mean() + gamma / (1 - gamma) * best_next_reward)
+    start_reward = expected_reward(n_agents, 0.5, bound, reward_bound)[0]  # uniform bits
+    best_next_reward = expected_reward(n_agents, epsilon, bound, reward_bound).max()
+    return float(start_reward + gamma / (1 - gamma) * best_next_reward)
 
 
 class CoordinationGame(BatchedGame):
@@ -79,6 +91,8 @@ class CoordinationGame(BatchedGame):
             raise ConfigError(f"env_args.episode_limit={episode_limit}: an episode has at least 1 step")
         if not 0 <= epsilon <= 1:
             raise ConfigError(f"env_args.epsilon={epsilon}: a probability lies between 0 and 1")
+        if difference_bound is not None and difference_bound < 0:
+            raise ConfigError(f"env_args.difference_bound={difference_bound}: a difference is at least 0")
         super().__init__(batch_size, seed)
         self.epsilon = epsilon
         self.reward_bound: RewardBound = reward_bound
@@ -104,9 +118,9 @@ class CoordinationGame(BatchedGame):
 
     def reference_policies(self) -> dict[str, Policy]:
         shape = self.bits.shape
-        reward = state_reward(all_states(self.info.n_agents), self.difference_bound, self.reward_bound)
-        actions = all_states(self.info.n_agents)
-        best = actions[(next_state_distribution(actions, self.epsilon) @ reward).argmax()]
+        n_agents = self.info.n_agents
+        n_ones = expected_reward(n_agents, self.epsilon, self.difference_bound, self.reward_bound).argmax()
+        best = (np.arange(n_agents) < n_ones).astype(np.int64)  # [N]
         return {
             "uniform random": lambda: self.rng.integers(0, 2, size=shape),
             "all ones (second best)": lambda: np.ones(shape, dtype=np.int64),

@@ -59,7 +59,8 @@ def _work(
     pipe: Connection, factory: EnvFactory, seed: int, row: int, info: EnvInfo, batch: int, specs: list[Spec]
 ) -> None:
     """A worker's life: answer commands until told to close or until the main process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides when to end
+    for number in (signal.SIGINT, signal.SIGTERM):  # the main process decides when to end
+        signal.signal(number, signal.SIG_IGN)
     slots, _ = _shared_slots(info, batch, specs)
     env = factory(seed)
     try:

@@ -83,8 +83,8 @@ class PPOLearner:
         field = self.critic.field
         observed = batch[field]  # [B, T, ...]
         both = torch.cat([observed, batch.last[field].unsqueeze(1)], dim=1)  # [B, T + 1, ...]
-        normalised = self.critic(both)  # [B, T + 1, V]
-        value = self._in_rewards(normalised)  # [B, T + 1, V]
+        output = self.critic(both)  # [B, T + 1, V]
+        value = self._in_rewards(output)  # [B, T + 1, V]
         next_value = value[:, 1:].clone()  # [B, T, V]
         if len(batch.final_rows):
             games, steps = batch.final_rows.unbind(-1)
@@ -101,26 +101,27 @@ class PPOLearner:
             self.config.gae_lambda,
         )  # [B, T, V]
         returns, filled = advantage + value[:, :-1], batch["filled"].unsqueeze(-1)
-        old_value = value[:, :-1]
         if self.config.standardise_returns:
             self.value_moments.update(returns, filled.expand_as(returns))
-            returns, old_value = self.value_moments.normalise(returns), self.value_moments.normalise(old_value)
+            returns = self.value_moments.normalise(returns)
         if self.config.standardise_advantages:
             mean = masked_mean(advantage, filled)
             deviation = masked_mean((advantage - mean).square(), filled).sqrt()
             advantage = (advantage - mean) / (deviation + 1e-8)
-        return Targets(advantage, returns, old_value, self.weight(batch), filled.expand_as(returns))
+        # the clipping starts from what the critic puts out, also where the moments have just moved
+        return Targets(advantage, returns, output[:, :-1], self.weight(batch), filled.expand_as(returns))
 
     def _in_rewards(self, value: Tensor) -> Tensor:
         return self.value_moments.denormalise(value) if self.config.standardise_returns else value
 
     def mini_batches(self, batch: EpisodeBatch, targets: Targets) -> Iterator[tuple[EpisodeBatch, Targets]]:
         """The batch in random parts of `batch_size` games; as it is where that is all of them."""
-        if self.config.batch_size == batch.batch_size:
+        size = self.config.batch_size or batch.batch_size
+        if size == batch.batch_size:
             yield batch, targets
             return
         shuffled = torch.randperm(batch.batch_size, generator=self.generators["mini_batches"]).to(batch.device)
-        for games in shuffled.split(self.config.batch_size):
+        for games in shuffled.split(size):
             yield batch.games(games), Targets(*(target[games] for target in targets))
 
     def step(self, batch: EpisodeBatch, targets: Targets, fraction: float, with_stats: bool) -> Statistics:

@@ -38,7 +38,7 @@ def evaluate(
     starts = torch.ones(n_games, device=device)
     kept: dict[str, list[Array]] = {}
     while quota.any():
-        noise = None if greedy else mac.draw_noise(n_games, generators, fraction)
+        noise = mac.draw_noise(n_games, generators, fraction, greedy)
         step = to_step(observation, last_actions, starts, device)
         selection = mac.select_actions(step, hidden, noise, fraction)
         if watch is not None:

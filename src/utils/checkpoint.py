@@ -36,10 +36,15 @@ def to_arrays(value: Any) -> Any:
     return [to_arrays(item) for item in value] if isinstance(value, list) else value
 
 
+def checkpoint_file(folder: Path, t_env: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"{PREFIX}{t_env}{SUFFIX}"
+
+
 def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
     """Write folder/step_<t_env>.pt: to a temporary name, then renamed, so that no crash leaves half a file."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{PREFIX}{t_env}{SUFFIX}"
+    path = checkpoint_file(folder, t_env)
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
         torch.save({"format": FORMAT, "t_env": t_env, **_to_tensors(content)}, file)
@@ -92,6 +97,21 @@ def check_fits(path: Path, saved: dict[str, torch.Tensor], present: dict[str, to
                 f"checkpoint_path: {path} holds another architecture: {what} '{name}' is {there} there, {here} here. "
                 "Use the configuration of the run that wrote it (config.json beside its checkpoints)."
             )
+
+
+def check_resumes(path: Path, checkpoint: dict[str, Any], present: dict[str, Any]) -> None:
+    """Refuse to go on with other games than those that were running, or with nothing left to do."""
+    for key in ("env", "env_args", "runner", "batch_size_run"):
+        there, here = checkpoint["config"][key], present[key]
+        if there != here:
+            raise ConfigError(
+                f"checkpoint_path: {path} is of a run with {key}={there}; it cannot go on with {key}={here}"
+            )
+    if checkpoint["t_env"] >= present["t_max"]:
+        raise ConfigError(
+            f"checkpoint_path: {path} is at step {checkpoint['t_env']}, and t_max={present['t_max']}: "
+            "raise t_max to go on, or add evaluate=True"
+        )
 
 
 def describe_difference(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:

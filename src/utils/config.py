@@ -146,7 +146,7 @@ class Config(Section):
     gamma: Fraction
     gae_lambda: Fraction
     epochs: Count
-    batch_size: Count
+    batch_size: Count | None
     eps_clip: Positive
     value_clip: NonNegative
     huber_delta: Positive
@@ -161,7 +161,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.batch_size_run % self.batch_size:
+        if self.batch_size and self.batch_size_run % self.batch_size:
             raise ValueError(
                 f"batch_size={self.batch_size} must divide batch_size_run={self.batch_size_run}: "
                 "a gradient step takes whole segments of batch_size games"
@@ -230,7 +230,8 @@ def validate(values: dict[str, Any]) -> Config:
 
 def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") -> str:
     """A pydantic error in the words of the command line: key=value: what is wrong, what is allowed."""
-    messages = dict.fromkeys(_explain_one(dict(detail), values, prefix) for detail in error.errors())
+    details = [dict(detail) for detail in error.errors() if detail["type"] != "none_required"]
+    messages = dict.fromkeys(_explain_one(detail, values, prefix) for detail in details)
     return "\n".join(messages)
 
 

@@ -135,7 +135,7 @@ def test_the_policy_gradient_reaches_the_dag_networks(form):
 def test_greedy_acting_is_deterministic_and_takes_the_likeliest_actions():
     _, setup, rollout, _, _ = trained(dag__generator="full")
     step = one_state(rollout, 2)
-    chosen = setup.mac.select_actions(step, setup.mac.init_hidden(2), None)
+    chosen = setup.mac.select_actions(step, setup.mac.init_hidden(2), {})
     assert torch.equal(chosen.actions[0], chosen.actions[1])
     own, _ = setup.mac.encode_step(step, setup.mac.init_hidden(2))
     first_agent = setup.mac.actor.logits(own)[0, 0]  # agent 0 has no parents in the full DAG

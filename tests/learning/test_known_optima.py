@@ -5,9 +5,7 @@ import pytest
 import torch
 
 import run
-from envs import make_vec_env
 from helpers import make_config
-from runners.rollout import Rollout
 
 SETTINGS = {
     "env": "bit_game",
@@ -25,10 +23,7 @@ SETTINGS = {
 def train(config) -> tuple[float, float]:
     """Greedy and sampled mean return after training."""
     setup = run.build(config)
-    env = make_vec_env(config, config.batch_size_run, "train")
-    rollout = Rollout(
-        env, setup.mac, {**setup.mac.scheme(), **setup.learner.scheme()}, config.segment_length, setup.generators
-    )
+    rollout = run.start_rollout(config, setup)
     for t_env in range(0, config.t_max, config.batch_size_run * config.segment_length):
         setup.learner.train(rollout.run_segment(t_env / config.t_max), t_env)
     tester = run.Tester(config, setup.mac)
@@ -55,8 +50,7 @@ def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):
 def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):
     config = make_config("bn_mappo", **SETTINGS, dag__permutation="gumbel_sinkhorn")
     setup = run.build(config)
-    env = make_vec_env(config, 32, "train")
-    rollout = Rollout(env, setup.mac, {**setup.mac.scheme(), **setup.learner.scheme()}, 8, setup.generators)
+    rollout = run.start_rollout(config, setup)
     for t_env in range(0, config.t_max, 256):
         setup.learner.train(rollout.run_segment(0.0), t_env)
     dag = setup.mac.generate(torch.from_numpy(rollout.observation.obs), None, None, 1.0)

@@ -1,7 +1,9 @@
 """A run that is killed goes on to the same bits as one that was not."""
 
 import json
+import math
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +14,10 @@ import pytest
 import torch
 
 import main
+from learners.ppo_learner import PPOLearner
+from runners.rollout import Rollout
 from utils.checkpoint import find_checkpoint, read_checkpoint
+from utils.errors import RunError
 from utils.tracking import read_metrics
 
 SETTINGS = [
@@ -90,7 +95,7 @@ def assert_same_run(whole: Path, resumed: Path) -> None:
         assert series[0][name]["steps"] == series[1][name]["steps"], name
 
 
-@pytest.mark.parametrize("runner", ["vector", "episode"])
+@pytest.mark.parametrize("runner", ["vector", "episode", pytest.param("parallel", marks=pytest.mark.slow)])
 def test_a_run_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, runner):
     monkeypatch.chdir(tmp_path)
     in_process(f"runner={runner}")
@@ -149,10 +154,13 @@ def test_weights_of_another_architecture_are_refused(tmp_path, monkeypatch, caps
         ("hidden_dim=32", "another architecture"),
         ("dag.permutation=identity", "another architecture"),
         ("load_step=7", "1200"),
-        ("env_args.columns=4", "another architecture"),
+        ("env_args.columns=4", "cannot go on with"),
+        ("batch_size_run=4", "cannot go on with"),
+        ("runner=episode", "cannot go on with"),
+        ("t_max=3200", "raise t_max"),
     ):
         with pytest.raises(SystemExit) as stop:
-            in_process(f"checkpoint_path={RUNS / '1'}", change)
+            in_process(f"checkpoint_path={RUNS / '1'}", "t_max=6400", change)
         assert stop.value.code == 2
         assert expected in capsys.readouterr().err
     (tmp_path / "broken.pt").write_bytes(b"not a checkpoint")
@@ -176,3 +184,65 @@ def test_what_is_not_finite_ends_the_run_and_is_named(tmp_path, monkeypatch, cap
     state = state_of(RUNS / "1")
     assert all(value.isfinite().all() for value in state["learner"]["mac"].values())
     assert json.loads((RUNS / "1" / "run.json").read_text())["status"] == "FAILED"
+
+
+def test_the_printed_command_goes_on_with_the_run(tmp_path, monkeypatch, capsys):
+    """With all its overrides, and to twice its length."""
+    monkeypatch.chdir(tmp_path)
+    in_process("name=mine", "dag.edge_index=rank")
+    printed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Go on:"))
+    arguments = shlex.split(printed.removeprefix("Go on:"))[2:]
+    assert "name=mine" not in arguments and "dag.edge_index='rank'" in arguments
+    main.main(arguments)
+    assert "note: resumed with another" not in capsys.readouterr().out
+    assert state_of(RUNS / "2")["t_env"] == 6400
+
+
+def test_a_failure_in_the_middle_keeps_the_last_good_state(tmp_path, monkeypatch):
+    """Weights and moments from before the update that failed, and the checkpoints that were there."""
+    monkeypatch.chdir(tmp_path)
+    train, calls = PPOLearner.train, []
+
+    def spoilt(self, batch, t_env):
+        calls.append(t_env)
+        if len(calls) == 12:
+            batch["reward"][:] = math.nan
+        return train(self, batch, t_env)
+
+    monkeypatch.setattr(PPOLearner, "train", spoilt)
+    with pytest.raises(SystemExit):
+        in_process()
+    files = sorted((RUNS / "1" / "checkpoints").iterdir())
+    assert len(files) == 3, "steps 400 and 800 on the way, and the last good state"
+    for file in files:
+        learner = read_checkpoint(file, torch.device("cpu"))["learner"]
+        for name in ("mac", "critic", "value_moments"):
+            assert all(value.isfinite().all() for value in learner[name].values()), (file, name)
+
+
+def test_a_failing_environment_ends_the_run_with_a_checkpoint(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_segment, calls = Rollout.run_segment, []
+
+    def failing(self, fraction):
+        calls.append(fraction)
+        if len(calls) == 3:
+            raise RunError("environment worker 0 failed 4 times in a row")
+        return run_segment(self, fraction)
+
+    monkeypatch.setattr(Rollout, "run_segment", failing)
+    with pytest.raises(SystemExit) as stop:
+        in_process()
+    assert stop.value.code == 1 and "in a row" in capsys.readouterr().err
+    assert state_of(RUNS / "1")["t_env"] == 160
+
+
+def test_evaluation_does_not_disturb_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    in_process("test_interval=100000000")
+    in_process("test_interval=80", "test_greedy=False", "test_nepisode=7")
+    left, right = (state_of(RUNS / number) for number in "12")
+    for state in (left, right):
+        del state["config"]
+    left.pop("n_rows"), right.pop("n_rows")
+    assert_same(left, right)

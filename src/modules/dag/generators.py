@@ -40,6 +40,7 @@ class DAGGenerator(nn.Module):
 
     is_empty = False  # True: no DAG of this generator has an edge
     solves_order = False  # True: finding the order takes time, and a guess saves it
+    is_random = False  # True: its noise is the policy, in greedy evaluation too; else zero noise is its mode
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each noise of one sample; empty: the generator is deterministic."""
@@ -81,10 +82,9 @@ class StaticDAG(DAGGenerator):
 
 
 class RandomDAG(DAGGenerator):
-    """A random order, and each edge that it allows with one probability.
+    """A random order, and each edge that it allows with one probability."""
 
-    Its mode is the order 1..N with all edges where they are likelier than not, else none.
-    """
+    is_random = True
 
     def __init__(self, n_agents: int, probability: float):
         super().__init__()
@@ -102,9 +102,8 @@ class RandomDAG(DAGGenerator):
     def forward(
         self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
     ) -> DAG:
-        n_samples = len(context)
         if noise is None:
-            noise = {name: context.new_zeros((n_samples, *shape)) for name, shape in self.noise_shapes().items()}
+            raise ValueError("a random DAG has no mode: give its noise")
         order = noise["dag_order_noise"].argsort(dim=-1, stable=True)  # [M, N]
         edges = (self.logit + noise["dag_edge_noise"] > 0).float()  # [M, N, N]
         return DAG(edges * precedence(order), order)
