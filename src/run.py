@@ -1,6 +1,5 @@
 """One run: build what the configuration names, then train or evaluate it."""
 
-import copy
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -160,11 +159,11 @@ class Training:
         except RunError:
             self.save(overwrite=False)
             raise
-        good = copy.deepcopy(learner.state_dict())
+        good = learner.snapshot()
         try:
             statistics = learner.train(batch, self.t_env)
         except RunError:
-            learner.load_state_dict(good)
+            learner.restore(good)
             self.t_env += batch.batch_size * batch.n_steps  # they have been played
             self.save()
             raise

@@ -184,6 +184,24 @@ class PPOLearner:
     def _named_parameters(self) -> list[tuple[str, nn.Parameter]]:
         return [*self.mac.named_parameters(), *((f"critic.{name}", p) for name, p in self.critic.named_parameters())]
 
+    def snapshot(self) -> list[Tensor]:
+        """A copy of everything that an update changes: weights, moments, and the optimiser's state."""
+        return [tensor.detach().clone() for tensor in self._changing()]
+
+    @torch.no_grad()
+    def restore(self, snapshot: list[Tensor]) -> None:
+        """Undo what has happened since `snapshot`."""
+        present = self._changing()
+        if len(snapshot) < len(present):  # taken before the first gradient step
+            self.optimiser.state.clear()
+        for tensor, value in zip(present, snapshot, strict=False):
+            tensor.copy_(value)
+
+    def _changing(self) -> list[Tensor]:
+        weights = [parameter for _, parameter in self._named_parameters()]
+        adam = [value for state in self.optimiser.state.values() for value in state.values()]
+        return [*weights, *self.value_moments.buffers(), *adam]
+
     def state_dict(self) -> dict[str, Any]:
         """Everything of the learner and its controller that a resumed run needs."""
         return {

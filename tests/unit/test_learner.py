@@ -88,3 +88,19 @@ def test_the_entropy_bonus_raises_the_entropy():
         config = make_config("mappo", entropy_coef=coefficient, lr=0.01, env_args__episode_limit=4)
         entropies.append(train_updates(config, 20)[2][-1]["entropy"])
     assert entropies[1] > entropies[0] + 0.05
+
+
+@pytest.mark.parametrize("n_before", [0, 3])
+def test_restore_undoes_an_update(n_before):
+    """The same segment, learned from again after a restore, gives the same weights."""
+    setup, rollout, _, _ = train_updates(make_config("bn_mappo"), max(n_before, 1))
+    if n_before == 0:
+        setup, rollout = make_rollout(make_config("bn_mappo"))
+    batch, results = rollout.run_segment(0.0), []
+    snapshot = setup.learner.snapshot()
+    for _ in range(2):
+        setup.learner.train(batch, 0)
+        results.append([tensor.clone() for tensor in setup.learner.snapshot()])
+        setup.learner.restore(snapshot)
+    assert all(torch.equal(left, right) for left, right in zip(*results, strict=True))
+    assert not torch.equal(results[0][0], snapshot[0])
