@@ -1,6 +1,7 @@
 """Linear layers with one set of weights for all agents, or one set each."""
 
 from math import sqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,24 @@ from torch.nn import functional
 
 RELU_GAIN = sqrt(2)
 OUTPUT_GAIN = 0.01  # small first outputs: a nearly uniform policy
+
+
+class _PerAgentLinear(torch.autograd.Function):
+    """y_i = x_i W_i^T for each agent i; x [N, M, inputs], W [N, outputs, inputs] -> [N, M, outputs].
+
+    The gradient of W is taken as g^T x: with few outputs several times faster than x^T g, which autograd would choose.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return torch.bmm(x, weight.mT)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor]:
+        (x, weight), (grad,) = ctx.saved_tensors, gradients
+        of_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None
+        return of_x, torch.bmm(grad.mT, x)
 
 
 class AgentLinear(nn.Module):
@@ -41,6 +60,5 @@ class AgentLinear(nn.Module):
         if agents is not None:
             y = torch.bmm(self.weight.index_select(0, agents), x.unsqueeze(-1)).squeeze(-1)  # [R, outputs]
             return y if self.bias is None else y + self.bias.index_select(0, agents)
-        if self.bias is None:
-            return torch.bmm(x, self.weight.mT)  # [N, M, outputs]
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)  # [N, M, outputs]
+        y = _PerAgentLinear.apply(x, self.weight)  # [N, M, outputs]
+        return y if self.bias is None else y + self.bias.unsqueeze(1)
