@@ -21,7 +21,7 @@ from utils.errors import RunError
 from utils.tracking import read_metrics
 
 SETTINGS = [
-    "t_max=3200",
+    "t_max=1600",
     "batch_size_run=8",
     "batch_size=4",
     "hidden_dim=16",
@@ -99,8 +99,8 @@ def assert_same_run(whole: Path, resumed: Path) -> None:
 def test_a_run_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, runner):
     monkeypatch.chdir(tmp_path)
     in_process(f"runner={runner}")
-    in_process(f"runner={runner}", f"checkpoint_path={RUNS / '1'}", "load_step=1200")
-    assert read_metrics(RUNS / "1")[-1]["step"] == 3200
+    in_process(f"runner={runner}", f"checkpoint_path={RUNS / '1'}", "load_step=800")
+    assert read_metrics(RUNS / "1")[-1]["step"] == 1600
     assert_same_run(RUNS / "1", RUNS / "2")
 
 
@@ -157,10 +157,10 @@ def test_weights_of_another_architecture_are_refused(tmp_path, monkeypatch, caps
         ("env_args.columns=4", "cannot go on with"),
         ("batch_size_run=4", "cannot go on with"),
         ("runner=episode", "cannot go on with"),
-        ("t_max=3200", "raise t_max"),
+        ("t_max=1600", "raise t_max"),
     ):
         with pytest.raises(SystemExit) as stop:
-            in_process(f"checkpoint_path={RUNS / '1'}", "t_max=6400", change)
+            in_process(f"checkpoint_path={RUNS / '1'}", "t_max=3200", change)
         assert stop.value.code == 2
         assert expected in capsys.readouterr().err
     (tmp_path / "broken.pt").write_bytes(b"not a checkpoint")
@@ -195,7 +195,7 @@ def test_the_printed_command_goes_on_with_the_run(tmp_path, monkeypatch, capsys)
     assert "name=mine" not in arguments and "dag.edge_index='rank'" in arguments
     main.main(arguments)
     assert "note: resumed with another" not in capsys.readouterr().out
-    assert state_of(RUNS / "2")["t_env"] == 6400
+    assert state_of(RUNS / "2")["t_env"] == 3200
 
 
 def test_a_failure_in_the_middle_keeps_the_last_good_state(tmp_path, monkeypatch):
