@@ -67,7 +67,7 @@ def schedule(value: float | PositiveRamp | NonNegativeRamp) -> Linear:
 class DAGConfig(Section):
     """Section `dag` of default.yaml."""
 
-    generator: Literal["learned", "empty", "full", "line", "random", "fixed"]
+    generator: str
     permutation: Literal["identity", "gumbel_sinkhorn"]
     edge_index: Literal["agent", "rank"]
     edge_net: Literal["mlp", "deep_set"]

@@ -64,7 +64,7 @@ MISTAKES = [
     (CG, "with agent=gru", ["agent 'gru'", "mlp, rnn"]),
     (CG, "with critic_type=central", ["central", "cv_critic"]),
     (CG, "with learner=bn_mappo", ["learner=bn_mappo", "mac=dag_controller"]),
-    (ALOHA, "with dag.generator=lerned", ["dag.generator='lerned'", "learned"]),
+    (ALOHA, "with dag.generator=lerned", ["dag.generator 'lerned'", "'learned'", "empty"]),
     (ALOHA, "with dag.generator=fixed", ["dag.adjacency"]),
     (ALOHA, "with dag.generator=fixed dag.adjacency=[[0,1],[0,0]]", ["2 rows", "10 x 10"]),
     (
