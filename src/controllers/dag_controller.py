@@ -32,6 +32,8 @@ class DAGMAC(BasicMAC):
         self.edge_noise, self.order_noise = schedule(config.dag.edge_noise), schedule(config.dag.order_noise)
 
     def parent_dim(self) -> int:
+        if self.config.dag.generator == "empty":
+            return 0
         hears_obs = self.config.dag.parent_inputs == "actions_and_obs"
         return self.info.n_actions + self.info.obs_dim * hears_obs
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from components.episode_buffer import EpisodeBatch, Field, Scheme
+from components.flat_parameters import FlatParameters, clip_gradients
 from components.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
 from components.returns import generalised_advantages
 from components.running_stats import RunningMoments
@@ -42,17 +43,22 @@ class PPOLearner:
         self.lr, self.critic_lr = schedule(config.lr), schedule(config.critic_lr)
         self.dag_lr = self.lr if config.dag.lr is None else schedule(config.dag.lr)
         self.entropy_coef = schedule(config.entropy_coef)
-        networks = {"acting": ("dag.", False), "dag": ("dag.", True)}
-        groups = {
-            name: [p for key, p in mac.named_parameters() if key.startswith(prefix) == is_inside]
-            for name, (prefix, is_inside) in networks.items()
+        dag = {name for name, _ in mac.named_parameters() if name.startswith("dag.")}
+        parts = {
+            "acting": [p for name, p in mac.named_parameters() if name not in dag],
+            "dag": [p for name, p in mac.named_parameters() if name in dag],
+            "critic": list(self.critic.parameters()),
         }
-        self.actor_params, self.critic_params = groups["acting"] + groups["dag"], list(self.critic.parameters())
-        rates = (self.lr, self.dag_lr, self.critic_lr)
-        parts = (groups["acting"], groups["dag"], self.critic_params)
-        self.rates = [rate for rate, part in zip(rates, parts, strict=True) if part]
+        rates = {"acting": self.lr, "dag": self.dag_lr, "critic": self.critic_lr}
+        groups = {name: FlatParameters(part) for name, part in parts.items() if part}
+        self.actor_groups = [group for name, group in groups.items() if name != "critic"]
+        self.critic_groups = [groups["critic"]]
+        self.rates = [rates[name] for name in groups]
         self.optimiser = torch.optim.Adam(
-            [{"params": part} for part in parts if part], lr=self.lr(0.0), eps=config.optim_eps, fused=True
+            [{"params": [group.vector]} for group in groups.values()],
+            lr=self.lr(0.0),
+            eps=config.optim_eps,
+            fused=True,
         )
 
     def scheme(self) -> Scheme:
@@ -143,11 +149,12 @@ class PPOLearner:
             config.huber_delta,
         )
         policy_loss = -surrogate - self.entropy_coef(fraction) * entropy + regulariser
-        self.optimiser.zero_grad(set_to_none=True)
+        for group in (*self.actor_groups, *self.critic_groups):
+            group.zero_grad()
         (policy_loss + config.value_coef * critic_loss).backward()
         losses = {"pg_loss": -surrogate, "entropy": entropy, "regulariser": regulariser, "critic_loss": critic_loss}
-        statistics["agent_grad_norm"] = self._clip(self.actor_params, losses)
-        statistics["critic_grad_norm"] = self._clip(self.critic_params, losses)
+        statistics["agent_grad_norm"] = self._clip(self.actor_groups, losses)
+        statistics["critic_grad_norm"] = self._clip(self.critic_groups, losses)
         self.optimiser.step()
         statistics["ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
         if with_stats:
@@ -172,9 +179,9 @@ class PPOLearner:
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate(fraction)
 
-    def _clip(self, parameters: list[nn.Parameter], losses: dict[str, Tensor]) -> Tensor:
+    def _clip(self, groups: list[FlatParameters], losses: dict[str, Tensor]) -> Tensor:
         """Clip the gradient of all parameters together; refuses a step that is not finite."""
-        norm = nn.utils.clip_grad_norm_(parameters, self.config.grad_norm_clip)
+        norm = clip_gradients(groups, self.config.grad_norm_clip)
         if not torch.isfinite(norm):
             named = {**losses, **{f"gradient of {name}": p.grad for name, p in self._named_parameters()}}
             bad = [name for name, value in named.items() if value is not None and not value.isfinite().all()]

@@ -21,7 +21,7 @@ def test_it_is_a_gru_that_forgets_at_episode_starts(groups, depth):
     encoding = encoder(obs, hidden, starts)
     features = encoding.features.unflatten(1, (B, T))
     for agent in range(N):
-        group = agent if groups > 1 else 0
+        group = agent if groups > 1 else ...
         cell = torch.nn.GRUCell(H, H)
         with torch.no_grad():
             for mine, theirs in ((encoder.input_gates, "ih"), (encoder.hidden_gates, "hh")):
@@ -31,8 +31,8 @@ def test_it_is_a_gru_that_forgets_at_episode_starts(groups, depth):
             memory = hidden[agent, b]
             for t in range(T):
                 memory = torch.zeros(H) if starts[b, t] else memory
-                seen = obs.unflatten(1, (B, T))[agent, b, t] @ encoder.fc1.weight[group].T + encoder.fc1.bias[group]
+                seen = obs.unflatten(1, (B, T))[agent, b, t] @ encoder.fc1.weight[group].mT + encoder.fc1.bias[group]
                 memory = cell(torch.relu(seen)[None], memory[None])[0]
-                expected = memory if depth == 2 else memory @ encoder.fc2.weight[group].T + encoder.fc2.bias[group]
+                expected = memory if depth == 2 else memory @ encoder.fc2.weight[group].mT + encoder.fc2.bias[group]
                 torch.testing.assert_close(features[agent, b, t], expected, atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(encoding.hidden[agent, b], memory, atol=1e-4, rtol=1e-4)

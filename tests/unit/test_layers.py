@@ -24,7 +24,7 @@ def test_each_agent_has_its_linear_layer(groups, bias):
     layer.zero_grad()
     expected = []
     for agent in range(N):
-        group = agent if groups > 1 else 0
+        group = agent if groups > 1 else ...
         row = torch.nn.functional.linear(x[agent], layer.weight[group], layer.bias[group] if bias else None)
         expected.append(row)
         rows = layer(x[agent], torch.full((M,), agent))

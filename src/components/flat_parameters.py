@@ -1,0 +1,46 @@
+"""Many small parameters as one vector: clipping and Adam are then a few operations, however many layers there are."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class FlatParameters:
+    """One vector that holds the values of some parameters, and one for their gradients; the parameters become views.
+
+    `vector` goes to the optimiser in their stead. Has to be made after the parameters have come to their device, and
+    their gradients have to be emptied with `zero_grad` alone: `None` would part them from the vector.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter]):
+        self.parameters = list(parameters)
+        device = self.parameters[0].device if self.parameters else None
+        self.vector = nn.Parameter(torch.zeros(sum(p.numel() for p in self.parameters), device=device))  # [P]
+        self.vector.grad = torch.zeros_like(self.vector)  # [P]
+        begin = 0
+        for parameter in self.parameters:
+            place = (parameter.shape, parameter.stride(), begin)
+            values = self.vector.data.as_strided(*place)
+            parameter.data = values.copy_(parameter.data)
+            parameter.grad = self.vector.grad.as_strided(*place)
+            begin += parameter.numel()
+
+    @property
+    def gradient(self) -> Tensor:
+        """[P]."""
+        assert self.vector.grad is not None, "set for good at the start"
+        return self.vector.grad
+
+    def zero_grad(self) -> None:
+        """Begin a new gradient."""
+        self.gradient.zero_()
+
+
+def clip_gradients(groups: list[FlatParameters], max_norm: float) -> Tensor:
+    """Scale the gradients of all groups together to a norm of at most max_norm; returns the norm before, 0-d."""
+    norm = torch.stack([group.gradient.norm() for group in groups]).norm()
+    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    for group in groups:
+        group.gradient.mul_(scale)
+    return norm
