@@ -89,43 +89,47 @@ class DAGMAC(BasicMAC):
         All B * N agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
         every action it might take is known before anyone acts.
         """
-        adjacency, (n_games, n_agents, _) = dag.adjacency.contiguous(), step.obs.shape
-        depths = (depth(adjacency) if dag.depth is None else dag.depth).flatten()  # [B * N]
+        n_games, n_agents, _ = step.obs.shape
+        depths = (depth(dag.adjacency) if dag.depth is None else dag.depth).flatten()  # [B * N]
         row = depths.argsort(stable=True)  # [B * N]: game * N + agent
-        agents = row % n_agents  # [B * N]
-        own = own.transpose(0, 1).flatten(0, 1).index_select(0, row)  # [B * N, .]
-        noises = None if noise is None else noise.flatten(0, 1).index_select(0, row)  # [B * N, A]
-        avail = None if step.avail_actions is None else step.avail_actions.flatten(0, 1)[row]  # [B * N, A]
-        sayings = self.sayings(step.obs)  # [B * N * A, .]
-        first_saying = row * self.info.n_actions  # [B * N]
+        agents, sizes = row % n_agents, torch.bincount(depths).tolist()
+        turns = zip(
+            self.actor.of_rows(agents, sizes),
+            row.split(sizes),
+            (row // n_agents).split(sizes),
+            own.transpose(0, 1).flatten(0, 1).index_select(0, row).split(sizes),
+            dag.adjacency.mT.flatten(0, 1).index_select(0, row).split(sizes),
+            [None] * len(sizes) if noise is None else noise.flatten(0, 1).index_select(0, row).split(sizes),
+            [None] * len(sizes) if step.avail_actions is None else step.avail_actions.flatten(0, 1)[row].split(sizes),
+            strict=True,
+        )
+        sayings = self.sayings(step.obs)  # [B * N, A, .]
         said = sayings.new_zeros(n_games, n_agents, sayings.shape[-1])  # [B, N, .]
-        said_rows = said.view(n_games * n_agents, -1)  # [B * N, .]
-        all_logits, all_actions, begin = [], [], 0
-        listen, logits_of = self.actor.listening.listen, self.actor.logits
-        for size in torch.bincount(depths).tolist():
-            turn = slice(begin, begin + size)
-            now = row[turn]  # [R]
-            heard = listen(adjacency, said).flatten(0, 1).index_select(0, now) if begin else None  # [R, .]
-            logits = mask_logits(logits_of(own[turn], heard, agents[turn]), None if avail is None else avail[turn])
-            chosen = choose(logits, None if noises is None else noises[turn])  # [R]
-            said_rows.index_copy_(0, now, sayings.index_select(0, first_saying[turn] + chosen))
+        said_rows = said.flatten(0, 1)  # [B * N, .]: a view
+        all_logits: list[Tensor] = []
+        all_actions: list[Tensor] = []
+        for actor, now, games, own_part, parents, noise_part, avail in turns:  # R rows each
+            is_first = not all_logits
+            messages = None if is_first else said.index_select(0, games)  # [R, N, .]
+            logits = mask_logits(actor.logits(own_part, None if is_first else parents, messages), avail)  # [R, A]
+            chosen = choose(logits, noise_part)  # [R]
+            said_rows[now] = sayings[now, chosen]
             all_logits.append(logits)
             all_actions.append(chosen)
-            begin += size
         place = row.argsort()  # [B * N]: where each agent stands in the row
         actions = torch.cat(all_actions)[place]  # [B * N]
         log_prob = log_prob_of(torch.cat(all_logits)[place], actions)  # [B * N]
         return actions.view(n_games, n_agents), log_prob.view(n_games, n_agents)
 
     def sayings(self, obs: Tensor) -> Tensor:
-        """What each agent would tell its children for each of its actions: obs [B, N, D] -> [B * N * A, .]."""
+        """What each agent would tell its children for each of its actions: obs [B, N, D] -> [B * N, A, .]."""
         n_games, n_agents, _ = obs.shape
         n_actions = self.info.n_actions
         actions = torch.arange(n_actions, device=obs.device).expand(n_agents, n_games, -1)  # [N, B, A]
         by_agent = obs.transpose(0, 1).unsqueeze(2).expand(-1, -1, n_actions, -1)  # [N, B, A, D]
         inputs = self.parent_inputs(by_agent, actions).flatten(1, 2)  # [N, B * A, .]
         messages = self.actor.listening.messages(inputs)  # [N, B * A, .]
-        return messages.unflatten(1, (n_games, n_actions)).transpose(0, 1).flatten(0, 2)
+        return messages.unflatten(1, (n_games, n_actions)).transpose(0, 1).flatten(0, 1)
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
@@ -139,8 +143,8 @@ class DAGMAC(BasicMAC):
         adjacency = self.rebuild(batch, fraction, generators).adjacency  # [B*T, N, N]
         own = self.encode_batch(batch)  # [N, B*T, .]
         inputs = self.parent_inputs(batch["obs"], batch["actions"]).flatten(0, 1).transpose(0, 1)  # [N, B*T, .]
-        messages = self.actor.listening.messages(inputs).transpose(0, 1)  # [B*T, N, .]
-        heard = self.actor.listening.listen(adjacency, messages).transpose(0, 1).contiguous()  # [N, B*T, .]
+        messages = self.actor.listening.messages(inputs)  # [N, B*T, .]
+        heard = self.actor.listening.listen(adjacency, messages)  # [N, B*T, .]
         logits = self.actor.logits(own, heard)  # [N, B*T, A]
         evaluation = self.score(logits, batch)
         stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None

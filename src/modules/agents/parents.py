@@ -4,10 +4,25 @@ A linear layer on the parents' inputs side by side, zeros for non-parents, is su
 message W_j x_j is computed once and shared by all its children, and G[j, i] has a gradient for absent edges too.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from modules.layers import RELU_GAIN, AgentLinear
+from modules.layers import RELU_GAIN, AgentLinear, RowLinear
+
+RowListening = Callable[[Tensor, Tensor], Tensor]  # parents [R, N], messages [R, N, .] -> [R, outputs]
+
+
+def hear(parents: Tensor, messages: Tensor) -> Tensor:
+    """The sum of the messages [R, N, outputs] of the parents [R, N]."""
+    return torch.bmm(parents.unsqueeze(1), messages).squeeze(1)
+
+
+def hear_own(parents: Tensor, messages: Tensor, weights: RowLinear) -> Tensor:
+    """The messages [R, N, inputs] of the parents [R, N], weighed by each child in its own way -> [R, outputs]."""
+    return weights((parents.unsqueeze(-1) * messages).flatten(1))
 
 
 class SharedListening(nn.Module):
@@ -24,8 +39,14 @@ class SharedListening(nn.Module):
         return y
 
     def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
-        """adjacency [M, N, N] and messages [M, N, outputs] of the parents -> [M, N, outputs] for each child."""
-        return torch.bmm(adjacency.mT, messages)
+        """adjacency [M, N, N] and messages [N, M, outputs] of the parents -> [N, M, outputs] for each child."""
+        if adjacency.stride(0) == 0:  # one DAG, expanded to all samples
+            return (adjacency[0].T @ messages.flatten(1)).view(messages.shape)
+        return torch.bmm(adjacency.mT, messages.transpose(0, 1)).transpose(0, 1)
+
+    def of_rows(self, agents: Tensor, sizes: list[int]) -> list[RowListening]:
+        """How single children listen: agents [R], in consecutive parts of these sizes."""
+        return [hear] * len(sizes)
 
 
 class OwnListening(nn.Module):
@@ -41,10 +62,14 @@ class OwnListening(nn.Module):
         return x
 
     def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
-        """adjacency [M, N, N] and messages [M, N, inputs] of the parents -> [M, N, outputs] for each child."""
+        """adjacency [M, N, N] and messages [N, M, inputs] of the parents -> [N, M, outputs] for each child."""
         of_child = adjacency.permute(2, 0, 1).unsqueeze(-1)  # [N, M, N, 1]
-        heard: Tensor = self.weights((of_child * messages).flatten(-2))  # [N, M, outputs]
-        return heard.transpose(0, 1)
+        heard: Tensor = self.weights((of_child * messages.transpose(0, 1)).flatten(-2))  # [N, M, outputs]
+        return heard
+
+    def of_rows(self, agents: Tensor, sizes: list[int]) -> list[RowListening]:
+        """How single children listen: agents [R], in consecutive parts of these sizes."""
+        return [partial(hear_own, weights=weights) for weights in self.weights.of_rows(agents, sizes)]
 
 
 Listening = SharedListening | OwnListening
