@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from utils.errors import ConfigError
+from utils.errors import ConfigError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,8 +57,54 @@ def run_fig3(options: argparse.Namespace) -> None:
     print(f"Figure, data and report are in {options.output}")
 
 
+def add_fig4(parser: argparse.ArgumentParser) -> None:
+    """Options of figure 4."""
+    parser.add_argument("--env", default="aloha", help="aloha (default) or coordination_game")
+    parser.add_argument(
+        "--n", type=int, nargs="+", default=[2, 5], help="agents of the Coordination Game (default: 2 5)"
+    )
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: 10 for aloha, 50 for coordination_game)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default: 0)")
+    parser.add_argument("--variants", nargs="+", help="some of context_aware full line uncorrelated (default: all)")
+    parser.add_argument("--t-max", type=int, help="environment steps of a run (default: 1e6 for aloha, else 2e5)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
+    parser.add_argument("--output", type=Path, help="folder for runs and files (default: results/figures/fig4/ENV)")
+    parser.add_argument("--quick", action="store_true", help="2 seeds, a fiftieth of the steps: to see that it works")
+
+
+def run_fig4(options: argparse.Namespace) -> None:
+    """Figure 4: return and price of anarchy of context-aware, full, line and uncorrelated agents."""
+    for name in ("seeds", "t_max", "workers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: give a number of at least 1")
+    single_threaded()
+    from reproduction.figure4 import make_figure4
+    from reproduction.figure4_plan import VARIANTS, panels
+    from utils.errors import unknown
+
+    for name in options.variants or ():
+        if name not in VARIANTS:
+            raise unknown("variant", name, list(VARIANTS))
+    plans = panels(options.env, options.n)
+    n_seeds = options.seeds or (10 if options.env == "aloha" else 50)
+    folder = options.output or ROOT / "results" / "figures" / "fig4" / (options.env + "_quick" * options.quick)
+    t_max = options.t_max
+    if options.quick:
+        n_seeds, t_max = 2, min(plan.t_max for plan in plans) // 50
+    seeds = range(options.first_seed, options.first_seed + n_seeds)
+    variants = tuple(options.variants or VARIANTS)
+    cells = {plan.key: plan.cells(seeds, variants, t_max) for plan in plans}
+    failed = make_figure4(plans, cells, folder, options.workers)
+    print(f"Figure, data and report are in {folder}")
+    if failed:
+        logs = ", ".join(f"{cell.variant} seed {cell.seed}" for cell in failed)
+        raise RunError(f"{len(failed)} runs failed ({logs}); see log.txt in their folders under {folder}/runs")
+
+
 FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
     "fig3": (add_fig3, run_fig3),
+    "fig4": (add_fig4, run_fig4),
 }
 
 
@@ -74,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"reproduce.py {options.figure}: {error}", file=sys.stderr)
         return 2
+    except RunError as error:
+        print(f"reproduce.py {options.figure}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -14,6 +14,7 @@ from envs.vec_env import EnvInfo, VecEnv
 from learners import REGISTRY as LEARNERS
 from learners.ppo_learner import PPOLearner, Statistics
 from runners.evaluation import evaluate
+from runners.exact_value import ExactValue
 from runners.rollout import Rollout
 from utils.checkpoint import (
     check_fits,
@@ -101,6 +102,13 @@ class Tester:
         greedy = config.test_greedy if greedy is None else greedy
         return evaluate(self.env, self.mac, config.test_nepisode, config.seed, t_env, greedy, fraction)
 
+    def metrics(self, t_env: int) -> dict[str, float]:
+        """Means over test_nepisode episodes, and exact values where the environment has a tabular model."""
+        episodes = self(t_env)
+        assert self.env is not None, "made for these episodes"
+        exact = ExactValue(self.env, self.mac, self.config.seed)
+        return {**test_metrics(episodes), **exact(t_env, min(t_env / self.config.t_max, 1.0))}
+
     def close(self) -> None:
         """End the test environment."""
         if self.env is not None:
@@ -136,7 +144,7 @@ class Training:
         config = self.config
         with Interrupt() as interrupt, TrainingProgress(self.t_env, config.t_max) as progress:
             if self.t_env == 0 and self.log.n_rows == 0:
-                self.test = test_metrics(self.tester(0))
+                self.test = self.tester.metrics(0)
                 self.log.log(0, self.test)
             while self.t_env < config.t_max and interrupt.signum is None:
                 before, statistics = self.t_env, self.update()
@@ -178,7 +186,7 @@ class Training:
             if self.env.restarts():
                 row["env_restarts"] = self.env.restarts()
         if is_last or crossed(before, self.t_env, self.config.test_interval):
-            self.test = test_metrics(self.tester(self.t_env))
+            self.test = self.tester.metrics(self.t_env)
             row |= self.test
         return row
 

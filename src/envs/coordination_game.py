@@ -1,12 +1,17 @@
 """The Coordination Game: N agents with one bit each are paid for agreeing, and paid best for agreeing on 0."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
 from utils.errors import ConfigError
 
+if TYPE_CHECKING:
+    from tabular.game import TabularModel
+
+PAPER_GAMMA = 0.95  # of the tabular experiments (paper section 7.2) and of the price of anarchy
+MOST_AGENTS_IN_A_TABLE = 6  # 4^N pairs of state and joint action
 RewardBound = Literal["inclusive", "strict"]
 
 
@@ -68,6 +73,12 @@ def optimal_value(
     return float(start_reward + gamma / (1 - gamma) * best_next_reward)
 
 
+def see(bits: Array) -> Observation:
+    """Every agent sees all bits [B, N]."""
+    state = bits.astype(np.float32)
+    return Observation(np.repeat(state[:, None], bits.shape[-1], axis=1), state, None)
+
+
 class CoordinationGame(BatchedGame):
     """B Coordination Games under full observability; the reward of a step is that of the state it starts from."""
 
@@ -112,9 +123,16 @@ class CoordinationGame(BatchedGame):
         return reward, np.zeros(self.batch_size, dtype=bool)
 
     def observe(self) -> Observation:
-        state = self.bits.astype(np.float32)
+        return see(self.bits)
+
+    def tabular_model(self) -> "TabularModel | None":
+        from tabular.game import TabularModel, coordination_game  # here: that module builds on this one
+
         n_agents = self.info.n_agents
-        return Observation(np.repeat(state[:, None], n_agents, axis=1), state, None)
+        if n_agents > MOST_AGENTS_IN_A_TABLE:
+            return None
+        game = coordination_game(n_agents, PAPER_GAMMA, self.epsilon, self.reward_bound, self.difference_bound)
+        return TabularModel(game, see(all_states(n_agents)))
 
     def reference_policies(self) -> dict[str, Policy]:
         shape = self.bits.shape

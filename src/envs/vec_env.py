@@ -2,10 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tabular.game import TabularModel
 
 Array = NDArray[Any]
 Policy = Callable[[], Array]  # the joint actions [B, N] for the present state of the game it was made for
@@ -68,6 +71,10 @@ class VecEnv(ABC):
     def load_state_dict(self, state: dict[str, Any]) -> Observation:
         """Go on from `state_dict()`; returns the observation that was current then."""
         raise ValueError(f"{type(self).__name__} gives no state to go on from")
+
+    def tabular_model(self) -> "TabularModel | None":
+        """The whole game as arrays, where it is small: policies are then valued exactly (runners/exact_value.py)."""
+        return None
 
     def restarts(self) -> int:
         """How many workers were replaced so far."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from analysis.markdown import table
 from analysis.seed_statistics import summarise
 from tabular.ascent import RELEASED_STEP
 from tabular.corollary import OPTIMAL_POA, contingency
@@ -27,12 +28,6 @@ def render_report(result: Figure3) -> str:
         "## Corollary 5.8: visitation of (s, a^P)\n\n" + _visitation(result),
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def _provenance(result: Figure3) -> str:

@@ -7,6 +7,7 @@ are then sums over leading axes, which run over contiguous blocks of B * S numbe
 
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from envs.coordination_game import (
     next_state_distribution,
     state_reward,
 )
+from envs.vec_env import Observation
 from utils.errors import ConfigError
 
 Array = npt.NDArray[np.float64]
@@ -61,6 +63,13 @@ class Game:
     def reward_range(self) -> float:
         """r_max - r_min."""
         return float(self.reward.max() - self.reward.min())
+
+
+class TabularModel(NamedTuple):
+    """A game as arrays, and what agents and critic see in each of its states."""
+
+    game: Game
+    observation: Observation  # of the S states in place of B games
 
 
 def game_from_arrays(
