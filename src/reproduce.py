@@ -69,7 +69,7 @@ def add_fig4(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--t-max", type=int, help="environment steps of a run (default: 1e6 for aloha, else 2e5)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
     parser.add_argument("--output", type=Path, help="folder for runs and files (default: results/figures/fig4/ENV)")
-    parser.add_argument("--quick", action="store_true", help="2 seeds, a fiftieth of the steps: to see that it works")
+    parser.add_argument("--quick", action="store_true", help="2 seeds, a twentieth of the steps: to see that it works")
 
 
 def run_fig4(options: argparse.Namespace) -> None:
@@ -91,7 +91,7 @@ def run_fig4(options: argparse.Namespace) -> None:
     folder = options.output or ROOT / "results" / "figures" / "fig4" / (options.env + "_quick" * options.quick)
     t_max = options.t_max
     if options.quick:
-        n_seeds, t_max = 2, min(plan.t_max for plan in plans) // 50
+        n_seeds, t_max = 2, min(plan.t_max for plan in plans) // 20
     seeds = range(options.first_seed, options.first_seed + n_seeds)
     variants = tuple(options.variants or VARIANTS)
     cells = {plan.key: plan.cells(seeds, variants, t_max) for plan in plans}

@@ -38,7 +38,7 @@ def draw_figure4(curves: Sequence[Curves], marks: dict[str, dict[str, float]], t
             axis.spines[["top", "right"]].set_visible(False)
     axes[1, 0].set_ylabel("density of the\nlearned DAG")
     handles, words = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, words, loc="outside upper center", ncol=len(handles), frameon=False)
+    figure.legend(handles, words, loc="outside upper center", ncol=2 * len(keys), frameon=False)
     n_seeds = sorted({len(c.seeds) for c in curves})
     figure.supxlabel(
         f"Interquartile mean over {' to '.join(map(str, n_seeds))} seeds with 95 % bootstrap interval; no smoothing.",
