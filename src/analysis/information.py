@@ -175,5 +175,5 @@ def sampled_information(local: Array, actions: Array, adjacency: Array) -> Infor
 def divergence(p: Array, q: Array) -> Array:
     """KL(p || q) in bits over the last axis; q is above 0 wherever p is."""
     ratio = np.log2(np.where(p > 0, p, 1)) - np.log2(np.where(p > 0, q, 1))
-    result: Array = (p * ratio).sum(-1)
+    result: Array = (p * ratio).sum(-1).clip(min=0)  # rounding can lead below
     return result
