@@ -9,8 +9,9 @@ from pathlib import Path
 from reproduce import single_threaded
 from utils.errors import ConfigError
 
-DESCRIPTION = """Analyses a recorded run whose agents act along a DAG: total correlation of the joint policy, information
-and value of every edge, communication, and the return when messages get lost. docs/analysis.md defines each."""
+DESCRIPTION = """Analyses a recorded run whose agents act along a DAG: total correlation of the joint policy,
+information and value of every edge, communication, and the return when messages get lost.
+docs/analysis.md defines each."""
 
 
 def parser() -> argparse.ArgumentParser:
