@@ -142,13 +142,20 @@ class DAGMAC(BasicMAC):
             return evaluation._replace(adjacency=adjacency, dag_stats=dict.fromkeys(STATISTICS, nothing))
         adjacency = self.rebuild(batch, fraction, generators).adjacency  # [B*T, N, N]
         own = self.encode_batch(batch)  # [N, B*T, .]
-        inputs = self.parent_inputs(batch["obs"], batch["actions"]).flatten(0, 1).transpose(0, 1)  # [N, B*T, .]
-        messages = self.actor.listening.messages(inputs)  # [N, B*T, .]
-        heard = self.actor.listening.listen(adjacency, messages)  # [N, B*T, .]
-        logits = self.actor.logits(own, heard)  # [N, B*T, A]
+        logits = self.local_logits(adjacency, own, batch["obs"].flatten(0, 1), batch["actions"].flatten(0, 1))
         evaluation = self.score(logits, batch)
         stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None
         return evaluation._replace(adjacency=adjacency.unflatten(0, batch["filled"].shape), dag_stats=stats)
+
+    def local_logits(self, adjacency: Tensor, own: Tensor, obs: Tensor, actions: Tensor) -> Tensor:
+        """Logits [N, M, A] of every pi^i(. | o^i, a^{P^i}) in M steps whose joint actions are known.
+
+        adjacency [M, N, N], the agents' own part [N, M, .], obs [M, N, D], actions [M, N].
+        """
+        inputs = self.parent_inputs(obs, actions).transpose(0, 1)  # [N, M, .]
+        messages = self.actor.listening.messages(inputs)  # [N, M, .]
+        heard = self.actor.listening.listen(adjacency, messages)  # [N, M, .]
+        return self.actor.logits(own, heard)
 
     def rebuild(self, batch: EpisodeBatch, fraction: float, generators: Generators) -> DAG:
         """The DAGs of recorded steps from present logits and recorded (or, on request, fresh) noise."""

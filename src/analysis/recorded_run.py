@@ -1,0 +1,48 @@
+"""A recorded run, read back from its checkpoint with the configuration that it was trained with."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from controllers.dag_controller import DAGMAC
+from run import build
+from utils.checkpoint import find_checkpoint, read_checkpoint
+from utils.config import Config, validate
+from utils.errors import ConfigError
+
+
+class RecordedRun(NamedTuple):
+    """A policy, and where it comes from."""
+
+    name: str
+    folder: Path
+    checkpoint: Path
+    config: Config
+    mac: DAGMAC
+    fraction: float  # of its training that is done
+
+
+def load_run(given: str, step: int) -> RecordedRun:
+    """The DAG policy of a run's folder or of a checkpoint file; ConfigError where there is none."""
+    try:
+        path = find_checkpoint(given, step)
+        content = read_checkpoint(path, torch.device("cpu"))
+    except ConfigError as error:  # it names the keys of main.py
+        text = (
+            str(error).replace("checkpoint_path=", "").replace("checkpoint_path: ", "").replace("load_step=", "--step ")
+        )
+        raise ConfigError(text) from None
+    saved = content["config"]
+    if saved["mac"] != "dag_controller":
+        raise ConfigError(
+            f"{given} is a run of {saved['name']} with mac={saved['mac']}, whose agents send no messages.\n"
+            "Give a run with mac=dag_controller, such as one of --config=bn_mappo."
+        )
+    config = validate({**saved, "checkpoint_path": str(path), "evaluate": True, "load_step": 0, "use_cuda": False})
+    mac = build(config).mac
+    assert isinstance(mac, DAGMAC)
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    t_env = int(content["t_env"])
+    name = f"{config.name} on {config.env}, DAG {config.dag.generator}, seed {config.seed}, step {t_env:,}"
+    return RecordedRun(name, folder, path, config, mac, min(t_env / config.t_max, 1.0))
