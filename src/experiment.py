@@ -17,7 +17,7 @@ from recording.sinks import check_packages, make_sinks
 from run import build, evaluate_checkpoint, train
 from utils.config import Config, check_keys, validate
 from utils.errors import ConfigError, RunError, fail
-from utils.masking import conceal
+from utils.masking import conceal, mask
 from utils.tracking import MetricLog
 
 SETTINGS.CAPTURE_MODE = "sys"  # the progress display writes past it
@@ -41,7 +41,11 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     def check(config: dict[str, Any], command_name: str, logger: Any) -> dict[str, Any]:
         try:
             check_keys(config, layers, "command line")
-            checked = validate({**config, "mongo_url": conceal(config["mongo_url"])})
+            checked = validate(config)
+            if mask(checked.mongo_url) != checked.mongo_url:  # from `with FILE`: Sacred would record it as it is
+                raise ConfigError(
+                    "mongo_url in a file after 'with' has a password, which would be recorded: set MONGO_URL"
+                )
             setup = build(checked)
             check_packages(checked)
             url = address(checked)
@@ -52,7 +56,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
         if setup.checkpoint_path is not None and not checked.evaluate:
             run_folder.continues = resumed_key(setup.checkpoint_path)
         experiment.observers += [run_folder, Mirror(url, run_folder, answers)] if url else [run_folder]
-        return {"mongo_url": checked.mongo_url}
+        return {}
 
     @experiment.main
     def run(_run: Run, _config: dict[str, Any]) -> Any:

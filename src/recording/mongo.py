@@ -22,19 +22,8 @@ CHUNK_ROWS = 500  # rows of metrics in one message
 POINTS = 10_000  # of one metric in the database, at most twice as many; longer ones are thinned evenly
 LONGEST_OUTPUT = 1_000_000  # characters of stdout; a document holds 16 MB
 FORMAT = "MongoObserver-0.7.0"  # the documents are those of Sacred's own observer, for Omniboard reads these
-COLUMNS = {
-    "omniboard.custom.columns": [
-        {"name": name, "config_path": path} for name, path in (("config", "name"), ("env", "env"), ("seed", "seed"))
-    ],
-    "omniboard.metric.columns": [
-        {"name": name, "metric_name": metric, "extrema": "last"}
-        for name, metric in (
-            ("return", "test_return_mean"),
-            ("won", "test_battle_won_mean"),
-            ("density", "dag_density"),
-        )
-    ],
-}
+COLUMN_COLLECTION = "omniboard.metric.columns"  # Omniboard's list shows every setting, and these metrics
+COLUMNS = {"return": "test_return_mean", "won": "test_battle_won_mean", "density": "dag_density"}
 
 
 def open_database(url: str) -> "Database[dict[str, Any]]":
@@ -338,8 +327,10 @@ def bsonable(value: Any) -> Any:
 
 
 def preset_columns(database: "Database[dict[str, Any]]") -> None:
-    """Give Omniboard's list of runs the columns that matter, once, in a database that has none of the user's."""
-    for collection, columns in COLUMNS.items():
-        for column in columns if database[collection].count_documents({}, limit=1) == 0 else []:
-            identity = {"_id": object_id(collection, column["name"])}
-            database[collection].update_one(identity, {"$setOnInsert": column}, upsert=True)
+    """Give Omniboard's list of runs columns for the metrics that matter, once, where the user has made none."""
+    collection = database[COLUMN_COLLECTION]
+    if collection.count_documents({}, limit=1) == 0:
+        for name, metric in COLUMNS.items():
+            identity = {"_id": object_id(COLUMN_COLLECTION, name)}
+            column = {"name": name, "metric_name": metric, "extrema": "last"}
+            collection.update_one(identity, {"$setOnInsert": column}, upsert=True)
