@@ -47,7 +47,7 @@ while true; do # Omniboard gives up when the database is not there at its start
     status=0 started=$SECONDS
     node --no-deprecation --require ./.omniboard/preload.js .omniboard/node_modules/omniboard/dist/start.js &
     child=$!
-    trap 'kill "$child" 2> /dev/null; wait "$child" 2> /dev/null; exit 0' INT TERM
+    trap 'kill "$child" 2> /dev/null; wait "$child" 2> /dev/null || true; exit 0' INT TERM
     wait "$child" || status=$?
     [ $((SECONDS - started)) -ge 5 ] || { echo "error: Omniboard cannot start (status $status)" >&2; exit 1; }
     echo "Omniboard ended with status $status; starting it again in 3 s" >&2

@@ -5,16 +5,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from recording.recorded import RecordedRun, without_continued
+from recording.recorded import RecordedRun, read_metrics_safely, without_continued
 from recording.selection import add_selection, select
 from utils.errors import ConfigError, fail, nearest
-from utils.tracking import METRICS_FILE, read_metrics
 
 SHOWN = {"return": "test_return_mean", "won": "test_battle_won_mean", "density": "dag_density"}
-COLOURS = {"COMPLETED": "green", "RUNNING": "cyan", "FAILED": "red", "DIED": "red", "UNREADABLE": "red"}
 EXAMPLES = """Examples:
   python src/runs.py list                                   every run, newest last
   python src/runs.py list --env aloha --status completed --sort test_return_mean --limit 10
@@ -25,9 +20,15 @@ EXAMPLES = """Examples:
 A run is ALG/ENV/NUMBER or its folder; ALG/ENV stands for all runs in it."""
 
 
-def console() -> Console:
-    """The terminal; a pipe gets lines as long as they need to be."""
-    return Console() if sys.stdout.isatty() else Console(width=200)
+def print_columns(lines: list[list[str]], n_left: int) -> None:
+    """Aligned columns, the first few to the left; rich would take a second for a thousand rows."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [
+            cell.ljust(width) if index < n_left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
 
 
 def list_runs(options: argparse.Namespace) -> None:
@@ -45,33 +46,19 @@ def list_runs(options: argparse.Namespace) -> None:
         runs.sort(key=lambda run: values[run.folder].get(sort, float("-inf")))
     n_all, runs = len(runs), runs[-options.limit :] if options.limit else runs
     shown = {label: name for label, name in metrics.items() if any(name in values[run.folder] for run in runs)}
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "status", "started (UTC)", "seed"):
-        table.add_column(column, no_wrap=True)
-    for column in ("step", *shown):
-        table.add_column(column, justify="right", no_wrap=True)
+    lines = [["run", "status", "started (UTC)", "seed", "step", *shown]]
     for run in runs:
         last = values[run.folder]
         numbers = [f"{last[name]:.3f}" if name in last else "" for name in shown.values()]
         steps = f"{last['step']:,}" if "step" in last else ""
-        status = f"[{COLOURS.get(run.status, 'yellow')}]{run.status}[/]"
-        table.add_row(run.name, status, run.started, str(run.config.get("seed", "")), steps, *numbers)
+        lines.append([run.name, run.status, run.started, str(run.config.get("seed", "")), steps, *numbers])
     if runs:
-        console().print(table)
+        print_columns(lines, n_left=3)
     more = f" of {n_all}" if len(runs) < n_all else ""
     print(f"{len(runs)}{more} runs in {options.results / 'sacred'}" + ("" if runs else ": nothing to list"))
     for run in runs:
         if run.problem:
             print(f"{run.name} cannot be read: {run.problem}", file=sys.stderr)
-
-
-def read_metrics_safely(run: RecordedRun) -> list[dict[str, float]]:
-    """All rows of a run; none where its file is broken."""
-    try:
-        return read_metrics(run.folder)
-    except ValueError as error:
-        print(f"warning: {run.folder / METRICS_FILE} is broken: {error}", file=sys.stderr)
-        return []
 
 
 def needed(options: argparse.Namespace, least: int) -> list[RecordedRun]:
@@ -121,22 +108,18 @@ def show_runs(options: argparse.Namespace) -> None:
 def compare_runs(options: argparse.Namespace) -> None:
     """A table of the settings in which runs differ, with their last metrics."""
     runs = needed(options, 2)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for run in runs:
-        table.add_column(run.name, justify="right")
+    lines = [["", *[run.name for run in runs]]]
     for key in sorted({key for run in runs for key in run.config}):
         texts = [str(run.config.get(key, "-")) for run in runs]
         if len(set(texts)) > 1:
-            table.add_row(key, *texts)
-    table.add_section()
+            lines.append([key, *texts])
     names = list(dict.fromkeys([*SHOWN.values(), *options.metric]))
     values = [run.last_values(names) for run in runs]
-    table.add_row("status", *[run.status.lower() for run in runs])
+    lines.append(["status", *[run.status for run in runs]])
     for name in ("step", *names):
         if any(name in value for value in values):
-            table.add_row(name, *[f"{value[name]:,.6g}" if name in value else "-" for value in values])
-    console().print(table)
+            lines.append([name, *[f"{value[name]:,.6g}" if name in value else "-" for value in values]])
+    print_columns(lines, n_left=1)
 
 
 def plot_runs(options: argparse.Namespace) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.seed_statistics import Array, mean_intervals
-from recording.recorded import RecordedRun, group_key, tail_rows
+from recording.recorded import RecordedRun, group_key, read_metrics_safely
 from utils.errors import ConfigError, nearest
-from utils.tracking import METRICS_FILE, read_metrics, series
+from utils.tracking import series
 
 mpl.use("Agg")
 SHORTEST_SHARE = 0.5  # of the longest run of a group, below which a run's curve is told to shorten the group's
@@ -44,7 +44,7 @@ def gather(runs: list[RecordedRun], metric: str, by: str | None) -> list[Curve]:
         if curve is not None:
             curves.append(curve)
     if not curves:
-        names = {name for run in runs for row in tail_rows(run.folder / METRICS_FILE) for name in row if name != "step"}
+        names = {name for run in runs[:20] for row in read_metrics_safely(run) for name in row if name != "step"}
         raise ConfigError(f"--metric {metric}: none of the {len(runs)} runs has it.{nearest(metric, names)}")
     return curves
 
@@ -75,11 +75,7 @@ def _curve(runs: list[RecordedRun], label: str, metric: str) -> Curve | None:
     """Mean and interval at the steps of the shortest run; None where no run has the metric."""
     by_seed: dict[object, tuple[list[int], list[float]]] = {}
     for run in sorted(runs, key=lambda run: run.run["start_time"]):
-        try:
-            found = series(read_metrics(run.folder), metric)
-        except ValueError as error:
-            print(f"warning: {run.name} is left out, its metrics are broken: {error}")
-            continue
+        found = series(read_metrics_safely(run), metric)
         seed = run.config.get("seed")
         if found[0] and len(found[0]) >= len(by_seed.get(seed, ((), ()))[0]):
             by_seed[seed] = found  # of two runs of one seed the longer, else the later

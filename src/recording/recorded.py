@@ -1,13 +1,14 @@
 """Runs as their files tell them: found, read, filtered. A broken folder is told and never stops the others."""
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from recording.files import DIED, is_alive, read_json, run_key
 from utils.errors import ConfigError, nearest
-from utils.tracking import METRICS_FILE, iterate_rows
+from utils.tracking import METRICS_FILE, read_metrics
 
 TAIL_BYTES = 16_384  # of metrics.jsonl, in which the last value of every metric usually stands
 UNREADABLE = "UNREADABLE"
@@ -41,43 +42,43 @@ class RecordedRun:
         return run_key(self.folder, self.run)
 
     def last_values(self, names: list[str]) -> dict[str, float]:
-        """The last value of metrics, and 'step', the last step that was logged."""
+        """The last value of metrics, and 'step', the last step that was logged; broken rows are passed over."""
         path = self.folder / METRICS_FILE
         if not path.exists():
             return {}
-        values = _last_values(tail_rows(path), names)
-        return values if len(values) > len(names) else {**_last_values(_all_rows(path), names), **values}
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(max(0, size - TAIL_BYTES))
+            values = _last_values(file.read(), names)
+            if size > TAIL_BYTES and not set(names) <= values.keys():
+                file.seek(0)
+                values = _last_values(file.read(), names)
+        return values
 
 
-def _last_values(rows: list[dict[str, Any]], names: list[str]) -> dict[str, float]:
+def _last_values(text: bytes, names: list[str]) -> dict[str, float]:
+    """From the last row backwards; rows without any of the wanted names are not even parsed."""
     values: dict[str, float] = {}
-    for row in rows:
-        values |= {name: row[name] for name in ("step", *names) if row.get(name) is not None}
+    wanted = {name: f'"{name}"'.encode() for name in ("step", *names)}
+    wanted = {name: quoted for name, quoted in wanted.items() if quoted in text}
+    for line in reversed(text.splitlines(keepends=True)):
+        if not wanted:
+            break
+        if not line.endswith(b"\n") or not any(quoted in line for quoted in wanted.values()):
+            continue
+        for name, value in _row(line).items():
+            if name in wanted and isinstance(value, (int, float)):
+                values[name] = value
+                del wanted[name]
     return values
 
 
-def _all_rows(path: Path) -> list[dict[str, Any]]:
+def _row(line: bytes) -> dict[str, Any]:
     try:
-        return list(iterate_rows(path))
-    except ValueError:  # a broken row in the middle
-        return []
-
-
-def tail_rows(path: Path) -> list[dict[str, Any]]:
-    """The last whole rows of a file; broken ones are left out."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - TAIL_BYTES))
-        lines = file.read().splitlines(keepends=True)[1 if size > TAIL_BYTES else 0 :]
-    rows = []
-    for line in lines:
-        try:
-            row = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows
+        row = json.loads(line)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}
 
 
 def short_name(folder: Path) -> str:
@@ -141,3 +142,12 @@ def without_continued(runs: list[RecordedRun]) -> tuple[list[RecordedRun], list[
     """The runs that nothing among them continues, and those that a resumed run (which repeats their rows) continues."""
     continued = {run.run.get("continues") for run in runs}
     return [run for run in runs if run.key not in continued], [run for run in runs if run.key in continued]
+
+
+def read_metrics_safely(run: RecordedRun) -> list[dict[str, Any]]:
+    """All rows of a run; none where its file is broken."""
+    try:
+        return read_metrics(run.folder)
+    except ValueError as error:
+        print(f"warning: {run.folder / METRICS_FILE} is broken: {error}", file=sys.stderr)
+        return []

@@ -1,6 +1,5 @@
-"""Omniboard in headless Chromium, by hand: `python tests/tracking/browser.py ADDRESS FOLDER` takes the docs' pictures."""
+"""Omniboard in headless Chromium; `python tests/tracking/browser.py ADDRESS FOLDER` takes the pictures of the docs."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -77,15 +76,20 @@ class Page:
     def show_metric(self, name: str) -> None:
         """Draw this metric alone."""
         self.tab("Metrics Plot")
-        chooser = "//*[@id='plot-metric-names']"
-        self.click(f"{chooser}//input[@value='multiselect-all']")
-        self.click(f"{chooser}//input[@value='{name}']")
+        boxes = "#plot-metric-names li input"
+        others = (
+            f"return [...document.querySelectorAll('{boxes}')].map(box => box.value).filter(value => value != '{name}')"
+        )
+        for value in self.driver.execute_script(others):
+            if value != "multiselect-all":
+                self.driver.execute_script(f"document.querySelector('{boxes}[value=\"{value}\"]').click()")
+        time.sleep(1)
 
     def curves(self) -> int:
         """Lines that are drawn."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            found = self.driver.find_elements(By.CSS_SELECTOR, "path.js-line")
+            found = self.driver.find_elements(By.CSS_SELECTOR, ".scatterlayer path.js-line")
             if found:
                 return len(found)
             time.sleep(0.3)

@@ -22,7 +22,14 @@ from utils import masking
 from utils.errors import ConfigError
 from utils.tracking import MetricLog, read_metrics, read_rows
 
-SMALL = "t_max=1280 test_nepisode=2 batch_size_run=8 hidden_dim=16 log_interval=320 save_model_interval=640".split()
+SMALL = [
+    "t_max=1280",
+    "test_nepisode=2",
+    "batch_size_run=8",
+    "hidden_dim=16",
+    "log_interval=320",
+    "save_model_interval=640",
+]
 CG = ["--config=mappo", "--env-config=coordination_game"]
 FOLDER = Path("results/sacred/mappo/coordination_game/1")
 FIND_SPEC = importlib.util.find_spec
