@@ -9,6 +9,7 @@
 import argparse
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -46,15 +47,18 @@ def list_runs(folder: Path, n_runs: int) -> dict[str, Any]:
     return {"runs": n_runs, "median_s": float(np.median(seconds)), "worst_s": max(seconds)}
 
 
-def training_seconds(folder: Path, url: str, number: int) -> float:
-    """Seconds from the first row of metrics to the last: without imports, and without the end."""
-    main_py(folder, "t_max=200000", "log_interval=640", "save_model=False", url=url)
+def training_seconds(folder: Path, url: str, number: int) -> np.ndarray:
+    """Seconds of one run: wall time from the first row of metrics to the last, and CPU time of the whole process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    main_py(folder, "t_max=60000", "log_interval=640", "save_model=False", url=url)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     rows = (folder / "sacred" / "bn_mappo" / "aloha" / str(number) / "metrics.jsonl").read_text().splitlines()
-    return float(json.loads(rows[-2])["time"] - json.loads(rows[0])["time"])
+    wall = json.loads(rows[-2])["time"] - json.loads(rows[0])["time"]
+    return np.array([wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime])
 
 
 def mirror(folder: Path, n_pairs: int) -> dict[str, Any]:
-    """Ratios of training time with a mirror to that without, run in turn."""
+    """Ratios of wall and CPU time with a mirror to those without, run in turn; on a busy machine only CPU time tells."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -64,18 +68,36 @@ def mirror(folder: Path, n_pairs: int) -> dict[str, Any]:
     try:
         ratios = []
         for pair in range(n_pairs):
-            seconds: dict[bool, float] = {}
+            seconds = {}
             for place, with_mirror in enumerate([True, False] if pair % 2 else [False, True]):
                 url = f"mongodb://127.0.0.1:{port}/runs" if with_mirror else ""
                 seconds[with_mirror] = training_seconds(folder, url, 2 * pair + place + 1)
             ratios.append(seconds[True] / seconds[False])
-            print(
-                f"pair {pair}: {seconds[False]:.2f} s without, {seconds[True]:.2f} s with: {ratios[-1]:.3f}", flush=True
-            )
+            print(f"pair {pair}, wall and CPU time, with / without: {ratios[-1].round(3)}", flush=True)
+        share = round_share(folder / "sacred" / "bn_mappo" / "aloha" / "1", f"mongodb://127.0.0.1:{port}/rounds")
     finally:
         server.terminate()
         server.wait()
-    return {"ratios": ratios, "median": float(np.median(ratios))}
+    wall, cpu = np.median(ratios, axis=0).tolist()
+    return {"median_wall_ratio": wall, "median_cpu_ratio": cpu, "cpu_share_of_the_mirror": share}
+
+
+def round_share(run: Path, url: str) -> float:
+    """CPU time of a round with one new row of metrics, as a share of the time between two rounds."""
+    sys.path.insert(0, str(ROOT / "src"))
+    from recording.mirror import INTERVAL_S
+    from recording.mongo import DatabaseEntry, open_database
+
+    entry, seconds = DatabaseEntry(open_database(url), run), []
+    entry.level()
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    for _ in range(50):
+        with (run / "metrics.jsonl").open("a") as file:
+            file.write(lines[-2] + "\n")
+        begin = time.thread_time()
+        entry.level()
+        seconds.append(time.thread_time() - begin)
+    return float(np.median(seconds)) / INTERVAL_S
 
 
 def main() -> None:
@@ -89,9 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure, number = (list_runs, options.runs) if options.what == "list" else (mirror, options.pairs)
         result = measure(Path(folder), number)
-    print(
-        ", ".join(f"{name}: {value if isinstance(value, list) else f'{value:.3f}'}" for name, value in result.items())
-    )
+    print(", ".join(f"{name}: {value:.5g}" for name, value in result.items()))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
         print(f"written: {options.json}")

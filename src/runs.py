@@ -150,7 +150,11 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|show|compare|plot")
     for name, command in COMMANDS.items():
         sub = commands.add_parser(
-            name, help=(command.__doc__ or "").replace("%", "%%"), description=command.__doc__, epilog=EXAMPLES, formatter_class=raw
+            name,
+            help=(command.__doc__ or "").replace("%", "%%"),
+            description=command.__doc__,
+            epilog=EXAMPLES,
+            formatter_class=raw,
         )
         add_selection(sub)
         if name in ("list", "compare"):

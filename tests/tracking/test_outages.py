@@ -69,9 +69,9 @@ def test_an_outage(tmp_path, server, capsys, case, actions, complete):  # noqa: 
     elif not complete:
         server.start()
     n = arrived(server)
-    print(f"{case}: {n} of {ROWS} arrived, exit delayed by {delay:.1f} s")
     assert n == ROWS if complete else n < ROWS
     level(server, folder, capsys)
+    print(f"{case}: {n} of {ROWS} arrived, exit delayed by {delay:.1f} s")
 
 
 def test_an_answer_that_is_lost_adds_nothing_twice(tmp_path, server, capsys, monkeypatch):  # noqa: F811
