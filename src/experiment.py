@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from sacred import SETTINGS, Experiment
-from sacred.observers import FileStorageObserver
 from sacred.run import Run
 
 from envs import fill_env_args
+from recording.files import resumed_key
+from recording.mirror import Mirror, address, preflight
+from recording.run_folder import RunFolder
+from recording.sinks import check_packages, make_sinks
 from run import build, evaluate_checkpoint, train
 from utils.config import Config, check_keys, validate
 from utils.errors import ConfigError, RunError, fail
+from utils.masking import conceal, mask
 from utils.tracking import MetricLog
 
 SETTINGS.CAPTURE_MODE = "sys"  # the progress display writes past it
@@ -21,18 +25,12 @@ SETTINGS.CONFIG.READ_ONLY_CONFIG = False
 SETTINGS.HOST_INFO.INCLUDE_GPU_INFO = False  # asks nvidia-smi, slowly
 
 
-class RunFolder(FileStorageObserver):
-    """Sacred's file storage, always on, with a number of its own whatever other observers call the run."""
-
-    def started_event(self, *args: Any, **kwargs: Any) -> Any:
-        return super().started_event(*args, **{**kwargs, "_id": None})
-
-
 def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     """The experiment of one command line; Sacred's own commands and flags work on it."""
     has_git = shutil.which("git") is not None
     experiment = Experiment(alg, base_dir=str(Path(__file__).parent), save_git_info=has_git)
-    layers = {**layers, "env_args": fill_env_args(layers["env"], layers["env_args"])}
+    env_args, url = fill_env_args(layers["env"], layers["env_args"]), conceal(str(layers["mongo_url"]))
+    layers = {**layers, "env_args": env_args, "mongo_url": url}
     experiment.add_config(layers)
 
     @experiment.option_hook
@@ -44,11 +42,20 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
         try:
             check_keys(config, layers, "command line")
             checked = validate(config)
-            build(checked)
+            if mask(checked.mongo_url) != checked.mongo_url:  # from `with FILE`: Sacred would record it as it is
+                raise ConfigError(
+                    "mongo_url in a file after 'with' has a password, which would be recorded: set MONGO_URL"
+                )
+            setup = build(checked)
+            check_packages(checked)
+            url = address(checked)
+            answers = preflight(checked, url) if url and command_name == "run" else False
         except ConfigError as error:
             fail(error, 2)
-        folder = Path(checked.local_results_path) / "sacred" / alg / env
-        experiment.observers.append(RunFolder(folder, copy_sources=False, priority=10))
+        run_folder = RunFolder(Path(checked.local_results_path) / "sacred" / alg / env, copy_sources=False, priority=10)
+        if setup.checkpoint_path is not None and not checked.evaluate:
+            run_folder.continues = resumed_key(setup.checkpoint_path)
+        experiment.observers += [run_folder, Mirror(url, run_folder, answers)] if url else [run_folder]
         return {}
 
     @experiment.main
@@ -63,8 +70,8 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     from report import report_evaluation, report_training  # here, for the plotting library takes seconds to import
 
     observer = next((o for o in sacred_run.observers if isinstance(o, RunFolder)), None)  # none with Sacred's -u
-    folder = Path(str(observer.dir)) if observer else Path(tempfile.mkdtemp(prefix="unobserved_run_"))
-    log = MetricLog(folder, sacred_run.log_scalar)
+    folder = observer.path if observer else Path(tempfile.mkdtemp(prefix="unobserved_run_"))
+    log = MetricLog(folder, make_sinks(config, folder, sacred_run.log_scalar))
     try:
         setup = build(config)
         if config.evaluate:
@@ -74,6 +81,8 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     except RunError as error:
         print(f"error: {error}\nThe last good state is in {folder}", file=sys.stderr)
         raise SystemExit(1) from error
+    finally:
+        log.close()
     for picture in pictures:
         sacred_run.add_artifact(str(picture))
     if result.signum is not None:

@@ -6,6 +6,7 @@ import warnings
 
 from utils.config import EXAMPLE, config_names, load_layers
 from utils.errors import ConfigError, fail, unknown
+from utils.masking import conceal
 
 
 def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> None:
     from experiment import make_experiment  # here, for environment workers import this file, and need no torch
     from listing import HELP, listing
 
+    arguments = [conceal(argument) for argument in arguments]
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print(HELP)
         return
@@ -52,4 +54,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = [conceal(argument) for argument in sys.argv[1:]]  # reports and wandb quote them
     main(sys.argv[1:])

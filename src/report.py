@@ -14,6 +14,7 @@ from envs import fill_env_args, is_batched, make_vec_env
 from envs.references import reference_returns
 from run import RunResult, Setup
 from utils.config import Config, load_layers
+from utils.masking import MASK
 from utils.tracking import read_metrics
 
 REFERENCE_EPISODES = 500
@@ -70,9 +71,10 @@ def resume_command(config: Config, folder: Path) -> str:
     layers = load_layers(alg, env)
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
     own = {"checkpoint_path", "load_step", "evaluate", "t_max", "name"}
-    changes = [
-        f"{key}={value!r}".replace(" ", "") for key, value in differences(layers, config.model_dump()) if key not in own
-    ]
+    values = config.model_dump()
+    if MASK in config.mongo_url:
+        own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
+    changes = [f"{key}={value!r}".replace(" ", "") for key, value in differences(layers, values) if key not in own]
     quoted = [shlex.quote(change) for change in changes]
     return " ".join([f"python src/main.py --config={alg} --env-config={env} with checkpoint_path={folder}", *quoted])
 

@@ -1,5 +1,6 @@
 """One run: build what the configuration names, then train or evaluate it."""
 
+import errno
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,8 @@ from utils.memory import keep_freed_memory
 from utils.progress import TrainingProgress
 from utils.seeding import Generators
 from utils.tracking import MetricLog
+
+CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 class Setup(NamedTuple):
@@ -214,6 +217,15 @@ class Training:
         self.log.replay(path.parent.parent, int(checkpoint["n_rows"]))
         self.t_env = int(checkpoint["t_env"])
 
+    def rescue(self, error: OSError) -> RunError:
+        """The disk is full or gone: try to save a checkpoint all the same; returns what to tell."""
+        try:
+            self.save(overwrite=False)
+            outcome = f"The checkpoint of step {self.t_env:,} is saved."
+        except OSError:
+            outcome = f"No checkpoint of step {self.t_env:,} could be saved; the one before is whole."
+        return RunError(f"the run cannot write its files: {error}. {outcome} Make room, then resume.")
+
     def close(self) -> None:
         """End all games."""
         self.env.close()
@@ -225,6 +237,10 @@ def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResu
     training = Training(config, setup, log, folder)
     try:
         return training.run()
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        raise training.rescue(error) from error
     finally:
         training.close()
 

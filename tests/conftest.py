@@ -1,4 +1,4 @@
-"""The toy environments are registered for the time of one test, so that contracts over the registry do not see them."""
+"""Toy environments are there for one test alone, unseen by contracts over the registry; no test meets a database."""
 
 import pytest
 
@@ -14,3 +14,9 @@ def toys():
     yield
     for name in games:
         REGISTRY.remove(name)
+
+
+@pytest.fixture(autouse=True)
+def no_database(monkeypatch):
+    """The developer's own database stays out of the tests."""
+    monkeypatch.delenv("MONGO_URL", raising=False)

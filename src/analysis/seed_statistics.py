@@ -69,3 +69,17 @@ def paired_difference(x: Array, y: Array, seed: int = 0) -> PairedDifference:
     low, high = np.quantile(difference[draws].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     above, below = int((difference > 0).sum()), int((difference < 0).sum())
     return PairedDifference(float(difference.mean()), float(low), float(high), above, below, len(difference))
+
+
+def mean_intervals(values: Array, seed: int = 0) -> tuple[Array, Array]:
+    """95 % percentile bootstrap interval of the mean over seeds, of values [S, T] at each of T steps: two arrays [T].
+
+    Whole curves are drawn again, so that the steps of one seed stay together. One seed: the curve itself.
+    """
+    rng = np.random.default_rng(seed)
+    n_seeds = len(values)
+    counts = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=RESAMPLES)  # [R, S]
+    low, high = np.empty(values.shape[1]), np.empty(values.shape[1])
+    for step, column in enumerate(values.T):
+        low[step], high[step] = np.quantile(counts @ column / n_seeds, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return low, high

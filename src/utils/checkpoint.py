@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, read without running code from them."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -46,11 +47,17 @@ def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = checkpoint_file(folder, t_env)
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        torch.save({"format": FORMAT, "t_env": t_env, **_to_tensors(content)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    content_bytes = io.BytesIO()  # torch.save on a full disk raises whatever it likes; a plain write raises OSError
+    torch.save({"format": FORMAT, "t_env": t_env, **_to_tensors(content)}, content_bytes)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content_bytes.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     return path
 
 

@@ -130,6 +130,14 @@ class Config(Section):
     save_model_interval: Count
     checkpoint_path: str
     load_step: Natural
+    mongo_url: Annotated[str, Field(pattern=r"^(mongodb(\+srv)?://.+)?$")]
+    mongo_required: bool
+    mongo_checkpoints: bool
+    use_tensorboard: bool
+    use_wandb: bool
+    wandb_mode: Literal["offline", "online"]
+    wandb_project: str
+    wandb_team: str
     mac: str
     agent: str
     hidden_dim: Count

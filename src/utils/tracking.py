@@ -1,52 +1,97 @@
-"""Where the numbers of a run go: an append-only file of rows, and Sacred."""
+"""Where the numbers of a run go: a file of rows, which is the truth, and sinks that show them elsewhere."""
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 METRICS_FILE = "metrics.jsonl"
-LogScalar = Callable[[str, float, int], Any]
+Row = dict[str, Any]
+
+
+class Sink(Protocol):
+    """A second place for metrics; what it raises costs this place alone, never the run."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the values of one row, all finite."""
+
+    def close(self) -> None:
+        """Bring everything to where it belongs; called once, however the run ends."""
 
 
 class MetricLog:
-    """Rows {"step": t_env, name: value, ...}, one a line, on disk as soon as they are logged.
+    """Rows {"step": t_env, "time": seconds since 1970, name: value, ...}, one a line, on disk once they are logged.
 
-    Mirrors each value to `log_scalar` (Sacred's). The file is what a resumed run reads back.
+    Owns the file that a resumed run, the list of runs and the database mirror read; hands each row on to the sinks.
     """
 
-    def __init__(self, folder: Path, log_scalar: LogScalar | None = None):
-        self.path, self.log_scalar = folder / METRICS_FILE, log_scalar
+    def __init__(self, folder: Path, sinks: Sequence[Sink] = ()):
+        self.path, self.sinks = folder / METRICS_FILE, list(sinks)
         self.n_rows = 0
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Write one row; a value that is not finite becomes null, for strict JSON has no NaN."""
+    def log(self, step: int, values: Mapping[str, float], time_s: float | None = None) -> None:
+        """Write one row; a value that is not finite becomes null, for strict JSON has no NaN. A full disk: OSError."""
         numbers = {name: float(value) for name, value in values.items()}
-        row = {"step": step, **{name: x if math.isfinite(x) else None for name, x in numbers.items()}}
+        finite = {name: x for name, x in numbers.items() if math.isfinite(x)}
+        row = {"step": int(step), "time": round(time_s or time.time(), 3), **dict.fromkeys(numbers), **finite}
         with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(row, allow_nan=False) + "\n")
         self.n_rows += 1
-        if self.log_scalar is not None:
-            for name, value in numbers.items():
-                if math.isfinite(value):  # Sacred writes NaN bare
-                    self.log_scalar(name, value, step)
+        for sink in list(self.sinks):
+            self._call(sink, sink.log, int(step), finite)
+
+    def _call(self, sink: Sink, method: Any, *arguments: Any) -> None:
+        try:
+            method(*arguments)
+        except Exception as error:  # noqa: BLE001  a display must not cost the run
+            self.sinks.remove(sink)
+            print(f"warning: {type(sink).__name__} has failed and is left out: {error!r}", file=sys.stderr)
 
     def replay(self, source: Path, n_rows: int) -> None:
         """Begin with the first n_rows of another run's file: what it had logged when its checkpoint was written."""
-        for row in read_metrics(source)[:n_rows]:
-            step = int(row.pop("step"))
-            self.log(step, {name: math.nan if value is None else value for name, value in row.items()})
+        for row in read_rows(source)[:n_rows]:
+            step, time_s = int(row.pop("step")), row.pop("time", None)
+            self.log(step, {name: math.nan if value is None else value for name, value in row.items()}, time_s)
+
+    def close(self) -> None:
+        """Close the sinks."""
+        for sink in list(self.sinks):
+            self._call(sink, sink.close)
 
 
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
+def read_rows(folder: Path) -> list[Row]:
     """All whole rows of a run's folder; the half row that a killed run may leave is dropped."""
-    path = folder / METRICS_FILE
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    return list(iterate_rows(folder / METRICS_FILE))
 
 
-def series(rows: list[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
+def iterate_rows(path: Path, offset: int = 0) -> Iterator[Row]:
+    """The whole rows of a file from a position (bytes) on; none if there is no file. A broken row: ValueError."""
+    for row, _ in rows_with_positions(path, offset):
+        yield row
+
+
+def rows_with_positions(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
+    """Whole rows, each with the position (bytes) behind it."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            yield json.loads(line), offset
+
+
+def read_metrics(folder: Path) -> list[Row]:
+    """As `read_rows`, without the times: what two runs of the same seed have in common."""
+    return [{name: value for name, value in row.items() if name != "time"} for row in read_rows(folder)]
+
+
+def series(rows: list[Row], name: str) -> tuple[list[int], list[float]]:
     """Steps and values of one metric."""
     pairs = [(int(row["step"]), float(row[name])) for row in rows if row.get(name) is not None]
     return [step for step, _ in pairs], [value for _, value in pairs]
