@@ -1,0 +1,84 @@
+"""Figure 4's grid of runs: complete, resumable, and never mixed."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+from reproduce import main
+from reproduction.figure4_plan import coordination_panel
+from reproduction.grid import Cell, check_settings, run_grid
+from utils.errors import ConfigError
+
+SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8")
+
+
+@pytest.mark.slow
+def test_the_files_hold_every_evaluation_of_every_seed_and_a_second_call_runs_nothing(tmp_path, monkeypatch):
+    plan = coordination_panel(2)
+    monkeypatch.setattr(
+        "reproduction.figure4_plan.panels", lambda *_: [replace(plan, overrides=plan.overrides + SMALL)]
+    )
+    arguments = ["fig4", "--env", "coordination_game", "--seeds", "2", "--t-max", "240", "--workers", "2"]
+    arguments += ["--variants", "context_aware", "uncorrelated", "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    with (tmp_path / "fig4.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = {(row["variant"], row["seed"], row["metric"]) for row in rows}
+    exact = {(v, s, "test_poa") for v in ("context_aware", "uncorrelated") for s in "01"}
+    assert found == exact | {("context_aware", s, "test_poa_sampled_dag") for s in "01"}
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert {result["metric"] for result in summary["results"]} == {"test_poa", "test_poa_sampled_dag"}
+    tree = json.loads((tmp_path / "marl_eval.json").read_text())
+    run = tree["coordination_game"]["coordination_game_n2"]["context_aware"]["seed_1"]
+    poas = [row for row in rows if (row["variant"], row["seed"], row["metric"]) == ("context_aware", "1", "test_poa")]
+    assert [run[f"step_{k}"]["test_poa"][0] for k in range(len(poas))] == pytest.approx(
+        [float(r["value"]) for r in poas]
+    )
+    for name in ("fig4.png", "fig4.svg", "report.md"):
+        assert (tmp_path / name).stat().st_size > 1000
+    monkeypatch.setattr("reproduction.grid.start", lambda *_: pytest.fail("ran again"))
+    assert main(arguments) == 0
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path):
+    cell = Cell("a", 0, "mappo", "coordination_game", 240, (*SMALL, "save_model_interval=80"))
+    half = replace(cell, t_max=160)
+    assert run_grid([half], tmp_path, 1) == []
+    (cell.folder(tmp_path) / "cell.json").unlink()
+    assert "checkpoint_path" in " ".join(cell.command(tmp_path))
+    assert run_grid([cell], tmp_path, 1) == []
+    assert [row["step"] for row in cell.rows(tmp_path)] == sorted({row["step"] for row in cell.rows(tmp_path)})
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_told_and_the_others_run(tmp_path):
+    good = Cell("good", 0, "mappo", "coordination_game", 80, SMALL)
+    bad = Cell("bad", 0, "mappo", "coordination_game", 80, ("gamma=2",))
+    assert run_grid([bad, good], tmp_path, 1) == [bad]
+    assert good.is_done(tmp_path)
+    assert "gamma" in (bad.folder(tmp_path) / "log.txt").read_text()
+
+
+def test_runs_of_other_settings_are_not_mixed(tmp_path):
+    cell = Cell("a", 0, "mappo", "aloha", 100)
+    cell.folder(tmp_path).mkdir(parents=True)
+    (cell.folder(tmp_path) / "cell.json").write_text(json.dumps({**cell.__dict__, "t_max": 50}))
+    with pytest.raises(ConfigError, match="t_max: 50 -> 100"):
+        check_settings([cell], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--env", "alhoa"], "aloha"),
+        (["--variants", "ful"], "full"),
+        (["--seeds", "0"], "at least 1"),
+        (["--workers", "-1"], "at least 1"),
+    ],
+)
+def test_mistakes_end_with_status_2_and_one_message(arguments, message, capsys):
+    assert main(["fig4", *arguments]) == 2
+    assert message in capsys.readouterr().err

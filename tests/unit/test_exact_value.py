@@ -1,0 +1,68 @@
+"""The price of anarchy of a network policy, against known policies and against played episodes."""
+
+import numpy as np
+import pytest
+import torch
+
+from envs import make_vec_env
+from envs.coordination_game import PAPER_GAMMA, optimal_value
+from helpers import make_config, train_updates
+from runners.exact_value import ExactValue, joint_policy
+from runners.rollout import to_step
+from utils.seeding import Generators
+
+N = 3
+SETTINGS = {"env": "coordination_game", "env_args__n_agents": N, "lr": 0.05}
+
+
+@pytest.fixture(params=["learned", "full", "empty"])
+def trained(request):
+    setup, *_ = train_updates(make_config("bn_mappo", dag__generator=request.param, **SETTINGS), 10)
+    config = setup.mac.config
+    return setup, make_vec_env(config, 1, "test")
+
+
+def act(mac, game, generators, greedy_dag):
+    """One sampled joint action in every game."""
+    observation, n_games = game.observe(), game.batch_size
+    noise = mac.draw_noise(n_games, generators, 0.0)
+    noise = {name: torch.zeros_like(x) if greedy_dag and name.startswith("dag") else x for name, x in noise.items()}
+    last = torch.zeros(n_games, N, dtype=torch.long)
+    step = to_step(observation, last, torch.ones(n_games), torch.device("cpu"))
+    return mac.select_actions(step, mac.init_hidden(n_games), noise).actions.numpy()
+
+
+@pytest.mark.parametrize("n_dags", [0, 64])
+def test_the_joint_policy_is_that_of_the_acting_agents(trained, n_dags):
+    setup, env = trained
+    model = env.tabular_model()
+    joint = joint_policy(setup.mac, model, Generators(0, torch.device("cpu")), 0.0, n_dags)  # [2, 2, 2, 8]
+    np.testing.assert_allclose(joint.sum((0, 1, 2)), 1, atol=1e-5)
+    game = make_vec_env(setup.mac.config, 20_000, "test")
+    state = 5
+    game.bits[:] = [1, 0, 1]
+    actions = act(setup.mac, game, Generators(1, torch.device("cpu")), greedy_dag=n_dags == 0)
+    counts = np.bincount(actions @ [4, 2, 1], minlength=8) / game.batch_size
+    np.testing.assert_allclose(counts, joint[..., state].reshape(-1), atol=0.02)
+
+
+def test_poa_is_the_discounted_return_of_played_games(trained):
+    setup, env = trained
+    poa = ExactValue(env, setup.mac, seed=0)(0, 0.0)["test_poa"]
+    game = make_vec_env(setup.mac.config, 2_000, "test")
+    game.reset(3)
+    generators, total = Generators(2, torch.device("cpu")), np.zeros(game.batch_size)
+    for t in range(120):
+        actions = act(setup.mac, game, generators, greedy_dag=True)
+        reward, _ = game.advance(actions)
+        total += PAPER_GAMMA**t * reward
+    error = total.std() / np.sqrt(game.batch_size) + PAPER_GAMMA**120 / (1 - PAPER_GAMMA) * 3
+    assert poa * optimal_value(N) == pytest.approx(total.mean(), abs=4 * error)
+
+
+def test_only_games_with_a_table_and_policies_without_memory_have_a_poa():
+    with_memory, *_ = train_updates(make_config("mappo", agent="rnn", **SETTINGS), 1)
+    env = make_vec_env(with_memory.mac.config, 1, "test")
+    assert ExactValue(env, with_memory.mac, 0)(0, 0.0) == {}
+    aloha, *_ = train_updates(make_config("mappo"), 1)
+    assert ExactValue(make_vec_env(aloha.mac.config, 1, "test"), aloha.mac, 0)(0, 0.0) == {}
