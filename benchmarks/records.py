@@ -58,7 +58,7 @@ def training_seconds(folder: Path, url: str, number: int) -> np.ndarray:
 
 
 def mirror(folder: Path, n_pairs: int) -> dict[str, Any]:
-    """Ratios of wall and CPU time with a mirror to those without, run in turn; on a busy machine only CPU time tells."""
+    """Ratios of wall and CPU time with a mirror to those without, run in turn; on a busy machine CPU time tells."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
