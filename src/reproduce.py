@@ -102,9 +102,33 @@ def run_fig4(options: argparse.Namespace) -> None:
         raise RunError(f"{len(failed)} runs failed ({logs}); see log.txt in their folders under {folder}/runs")
 
 
+def add_fig5(parser: argparse.ArgumentParser) -> None:
+    """Options of figure 5."""
+    parser.add_argument("--run", help="folder or checkpoint of a bn_mappo run on Aloha (default: one is trained)")
+    parser.add_argument("--quick", action="store_true", help="train for 50,000 steps instead of 1,000,000")
+    parser.add_argument("--checkpoint", type=int, default=0, help="environment steps; 0: the last (default)")
+    parser.add_argument("--steps", type=int, nargs="+", help="steps of the episode to draw (default: four of them)")
+    parser.add_argument("--agent", type=int, default=7, help="whose parents are marked (default: 7)")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "results" / "figures" / "fig5", help="folder for the files"
+    )
+
+
+def run_fig5(options: argparse.Namespace) -> None:
+    """Figure 5: the learned DAG over the islands of Aloha, step by step, and as an animation."""
+    single_threaded()
+    from analysis.recorded_run import load_run
+    from reproduction.figure5 import make_figure5, train_run
+
+    run = options.run or str(train_run(options.output, options.quick))
+    make_figure5(load_run(run, options.checkpoint), options.steps, options.agent, options.output)
+    print(f"Figure, animation, data and report are in {options.output}")
+
+
 FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
     "fig3": (add_fig3, run_fig3),
     "fig4": (add_fig4, run_fig4),
+    "fig5": (add_fig5, run_fig5),
 }
 
 

@@ -95,24 +95,29 @@ def draw_dag(episode: Episode, info: EnvInfo, path: Path) -> Path:
     return path
 
 
+def draw_arrow(axis: Axes, begin: Array, end: Array, colour: str, strength: float) -> None:
+    """An edge between two agents' places [2], the fainter the smaller its strength in [0, 1]."""
+    arrow = FancyArrowPatch(
+        tuple(begin),
+        tuple(end),
+        connectionstyle="arc3,rad=0.18",
+        arrowstyle="-|>",
+        mutation_scale=11,
+        shrinkA=13,
+        shrinkB=13,
+        color=colour,
+        alpha=0.15 + 0.85 * strength,
+        linewidth=0.4 + 1.4 * strength,
+    )
+    axis.add_patch(arrow)
+
+
 def _draw_graph(axis: Axes, weight: Array, info: EnvInfo, colours: list[str]) -> None:
     """Arrows from parents to children, as strong as weight[j, i] in [0, 1]."""
     place = positions(info)
     for parent, child in zip(*np.nonzero(weight > FAINTEST_EDGE), strict=True):
-        share = float(weight[parent, child])
-        arrow = FancyArrowPatch(
-            tuple(place[parent]),
-            tuple(place[child]),
-            connectionstyle="arc3,rad=0.18",
-            arrowstyle="-|>",
-            mutation_scale=11,
-            shrinkA=13,
-            shrinkB=13,
-            color=BLUE if info.layout is None or np.abs(place[parent] - place[child]).sum() == 1 else ORANGE,
-            alpha=0.15 + 0.85 * share,
-            linewidth=0.4 + 1.4 * share,
-        )
-        axis.add_patch(arrow)
+        is_near = info.layout is None or np.abs(place[parent] - place[child]).sum() == 1
+        draw_arrow(axis, place[parent], place[child], BLUE if is_near else ORANGE, float(weight[parent, child]))
     axis.scatter(place[:, 0], place[:, 1], s=420, c=colours, edgecolors="white", zorder=3)
     for agent, (x, y) in enumerate(place):
         axis.text(x, y, str(agent), ha="center", va="center", color="white", zorder=4, fontsize=10)

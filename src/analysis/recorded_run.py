@@ -20,6 +20,7 @@ class RecordedRun(NamedTuple):
     checkpoint: Path
     config: Config
     mac: DAGMAC
+    t_env: int  # environment steps it was trained for
     fraction: float  # of its training that is done
 
 
@@ -45,4 +46,4 @@ def load_run(given: str, step: int) -> RecordedRun:
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     t_env = int(content["t_env"])
     name = f"{config.name} on {config.env}, DAG {config.dag.generator}, seed {config.seed}, step {t_env:,}"
-    return RecordedRun(name, folder, path, config, mac, min(t_env / config.t_max, 1.0))
+    return RecordedRun(name, folder, path, config, mac, t_env, min(t_env / config.t_max, 1.0))
