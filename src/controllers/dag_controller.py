@@ -37,6 +37,11 @@ class DAGMAC(BasicMAC):
         hears_obs = self.config.dag.parent_inputs == "actions_and_obs"
         return self.info.n_actions + self.info.obs_dim * hears_obs
 
+    @property
+    def hears_nobody(self) -> bool:
+        """Whether no agent ever has a parent: then the policy is that of MAPPO, and is computed as such."""
+        return self.dag.is_empty or self.config.dag.generator == "empty"
+
     def scheme(self) -> Scheme:
         noise = {name: Field(shape) for name, shape in self.dag.noise_shapes().items()}
         state = {"state": Field((self.info.state_dim,))} if self.config.dag.context == "state" else {}
@@ -74,7 +79,7 @@ class DAGMAC(BasicMAC):
     @torch.inference_mode()
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
         """Act in B games, all agents of one depth at once: depth + 1 passes over B * N rows in all."""
-        if self.dag.is_empty:
+        if self.hears_nobody:
             return super().select_actions(step, hidden, noise, fraction)
         dag_noise = {name: noise[name] for name in self.dag.noise_shapes() if name in noise}
         dag = self.generate(step.obs, step.state, dag_noise or None, fraction)
@@ -135,7 +140,7 @@ class DAGMAC(BasicMAC):
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
     ) -> Evaluation:
         """One pass over all recorded steps: every parent's action is known."""
-        if self.dag.is_empty:
+        if self.hears_nobody:
             evaluation = super().evaluate(batch, fraction, generators)
             nothing = torch.zeros_like(batch["filled"])  # [B, T]
             adjacency = nothing.new_zeros(self.info.n_agents, self.info.n_agents).expand(*nothing.shape, -1, -1)
@@ -152,6 +157,8 @@ class DAGMAC(BasicMAC):
 
         adjacency [M, N, N], the agents' own part [N, M, .], obs [M, N, D], actions [M, N].
         """
+        if self.hears_nobody:
+            return self.actor.logits(own)
         inputs = self.parent_inputs(obs, actions).transpose(0, 1)  # [N, M, .]
         messages = self.actor.listening.messages(inputs)  # [N, M, .]
         heard = self.actor.listening.listen(adjacency, messages)  # [N, M, .]

@@ -146,7 +146,7 @@ def test_density_regulariser_drives_the_density():
     for target in (0.0, 1.0):
         settings = {f"annealing__eta_{end}": target for end in ("start", "end")}
         settings |= {f"annealing__alpha_{end}": 5.0 for end in ("start", "end")}
-        _, _, _, statistics, _ = trained(60, **settings)
+        _, _, _, statistics, _ = trained(60, dag__lr=0.01, **settings)
         assert statistics[-1]["dag_density"] == pytest.approx(target, abs=0.1)
         assert statistics[-1]["dag_eta"] == target
 

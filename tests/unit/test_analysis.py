@@ -134,7 +134,7 @@ def test_no_loss_is_the_plain_policy_bit_for_bit_and_full_loss_is_the_empty_dag(
     assert np.array_equal(player.play().returns, plain)
     no_edges = make_config(**{**SMALL, "dag__generator": "empty"})
     empty = train_updates(no_edges, 1)[0].mac
-    empty.actor.load_state_dict(mac.actor.state_dict())
+    empty.actor.load_state_dict(mac.actor.state_dict(), strict=False)  # without the parents' branch
     without = evaluate(env, empty, 16, seed, 0, is_greedy, 1.0)["return"]
     assert np.array_equal(player.play(loss=1.0).returns, without)
     assert not np.array_equal(plain, without), "parents change nothing, so the test would not see a difference"
