@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -139,11 +140,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (add_options, run) in FIGURES.items():
         add_options(figures.add_parser(name, help=run.__doc__, description=run.__doc__))
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: running trainings are saved
     try:
         FIGURES[options.figure][1](options)
     except ConfigError as error:
         print(f"reproduce.py {options.figure}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"reproduce.py {options.figure}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     except RunError as error:
         print(f"reproduce.py {options.figure}: {error}", file=sys.stderr)
         return 1
