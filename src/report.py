@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import bootstrap
 
 from analysis.episode import record_episode
 from analysis.pictures import draw_dag, draw_learning_curve
+from analysis.seed_statistics import mean_intervals
 from envs import fill_env_args, is_batched, make_vec_env
 from envs.references import reference_returns
 from run import RunResult, Setup
@@ -19,14 +19,6 @@ from utils.tracking import read_metrics
 
 REFERENCE_EPISODES = 500
 Array = np.ndarray
-
-
-def interval(values: Array) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean, 5,000 resamples, always the same ones."""
-    if len(values) < 2 or np.ptp(values) == 0:
-        return float(values.mean()), float(values.mean())
-    result = bootstrap((values,), np.mean, n_resamples=5000, method="percentile", rng=np.random.default_rng(0))
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
 def references(config: Config) -> dict[str, float]:
@@ -96,7 +88,7 @@ def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) 
     print(f"\n{n_episodes} episodes, {'greedy' if config.test_greedy else 'sampled'} policy")
     print(f"{'':<16} {'mean':>10} {'median':>10}   95 % interval of the mean (bootstrap over episodes)")
     for name, values in episodes.items():
-        low, high = interval(values)
+        low, high = (float(bound[0]) for bound in mean_intervals(values[:, None].astype(float)))
         summary |= {f"test_{name}_mean": float(values.mean()), f"test_{name}_median": float(np.median(values))}
         summary |= {f"test_{name}_low": low, f"test_{name}_high": high}
         print(f"{name:<16} {values.mean():>10.3f} {np.median(values):>10.3f}   [{low:.3f}, {high:.3f}]")

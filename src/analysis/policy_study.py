@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import bootstrap
 
 from analysis.altered_dags import ImpairedDAG, acting_along
 from analysis.information import Information, is_enumerable, measure
 from analysis.paired_episodes import Episodes, PairedEpisodes, Visits, one_of_each
 from analysis.progress import Report
+from analysis.seed_statistics import mean_intervals
 from controllers.dag_controller import DAGMAC
 from envs.vec_env import Array
 from modules.dag.ops import communication, density, depth
@@ -69,14 +69,8 @@ class Study:
 
 
 def mean_interval(values: Array) -> list[Mean]:
-    """Means of F quantities over n independent episodes [n, F] and their 95 % percentile bootstrap intervals."""
-    mean = values.mean(0)
-    if len(values) < 2 or values.shape[1] == 0:
-        return [Mean(*[float(x)] * 3) for x in mean]
-    rng = np.random.default_rng(0)
-    result = bootstrap((values,), np.mean, axis=0, n_resamples=2000, batch=50, method="percentile", rng=rng)
-    interval = result.confidence_interval
-    return [Mean(*map(float, row)) for row in zip(mean, interval.low, interval.high, strict=True)]
+    """Means of F quantities over n independent episodes [n, F] and their intervals."""
+    return [Mean(*map(float, row)) for row in zip(values.mean(0), *mean_intervals(values), strict=True)]
 
 
 class Player:

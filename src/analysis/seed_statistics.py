@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.stats import binom, bootstrap
 
 Array = npt.NDArray[np.float64]
 
 RESAMPLES = 10_000  # of the bootstrap
 CONFIDENCE = 0.95
+NUMBERS_AT_ONCE = 4_000_000  # of one batch of resamples: memory
 
 
 class Summary(NamedTuple):
@@ -61,25 +62,29 @@ def median_interval(values: Array) -> tuple[float, float]:
     return float(ordered[rank - 1]), float(ordered[-rank])
 
 
-def paired_difference(x: Array, y: Array, seed: int = 0) -> PairedDifference:
+def paired_difference(x: Array, y: Array) -> PairedDifference:
     """Mean of x - y (both [B], same seeds) with its 95 % percentile bootstrap interval over seeds."""
     difference = x - y  # [B]
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(difference), size=(RESAMPLES, len(difference)))  # [R, B]
-    low, high = np.quantile(difference[draws].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = mean_intervals(difference[:, None])  # [1] each
     above, below = int((difference > 0).sum()), int((difference < 0).sum())
-    return PairedDifference(float(difference.mean()), float(low), float(high), above, below, len(difference))
+    return PairedDifference(float(difference.mean()), float(low[0]), float(high[0]), above, below, len(difference))
 
 
-def mean_intervals(values: Array, seed: int = 0) -> tuple[Array, Array]:
-    """95 % percentile bootstrap interval of the mean over seeds, of values [S, T] at each of T steps: two arrays [T].
+def mean_intervals(values: Array) -> tuple[Array, Array]:
+    """95 % percentile bootstrap intervals of means over n samples (seeds, or episodes): values [n, F] -> low, high [F].
 
-    Whole curves are drawn again, so that the steps of one seed stay together. One seed: the curve itself.
+    A sample's F values are drawn together. Always the same draws; one sample: itself.
     """
-    rng = np.random.default_rng(seed)
-    n_seeds = len(values)
-    counts = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=RESAMPLES)  # [R, S]
-    low, high = np.empty(values.shape[1]), np.empty(values.shape[1])
-    for step, column in enumerate(values.T):
-        low[step], high[step] = np.quantile(counts @ column / n_seeds, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return low, high
+    if len(values) < 2 or values.shape[1] == 0:
+        return values.mean(0), values.mean(0)
+    result = bootstrap(
+        (values,),
+        np.mean,
+        axis=0,
+        n_resamples=RESAMPLES,
+        batch=max(1, NUMBERS_AT_ONCE // values.size),
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return result.confidence_interval.low, result.confidence_interval.high
