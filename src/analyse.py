@@ -56,11 +56,11 @@ def analyse(options: argparse.Namespace) -> None:
     from analysis.policy_study import Plan, study, total_work
     from analysis.progress import progress
     from analysis.provenance import provenance
-    from analysis.recorded_run import load_run
     from analysis.study_files import cells, headline, loss_table, write_page, write_summary, write_tables
     from analysis.study_pictures import draw_all
+    from analysis.trained_policy import load_policy
 
-    run = load_run(options.run, options.step)
+    run = load_policy(options.run, options.step)
     folder: Path = options.output or run.folder / "analysis"
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()

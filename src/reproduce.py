@@ -118,11 +118,11 @@ def add_fig5(parser: argparse.ArgumentParser) -> None:
 def run_fig5(options: argparse.Namespace) -> None:
     """Figure 5: the learned DAG over the islands of Aloha, step by step, and as an animation."""
     single_threaded()
-    from analysis.recorded_run import load_run
+    from analysis.trained_policy import load_policy
     from reproduction.figure5 import make_figure5, train_run
 
     run = options.run or str(train_run(options.output, options.quick))
-    make_figure5(load_run(run, options.checkpoint), options.steps, options.agent, options.output)
+    make_figure5(load_policy(run, options.checkpoint), options.steps, options.agent, options.output)
     print(f"Figure, animation, data and report are in {options.output}")
 
 

@@ -94,6 +94,7 @@ class Tester:
     def __init__(self, config: Config, mac: BasicMAC):
         self.config, self.mac = config, mac
         self.env: VecEnv | None = None
+        self.exact: ExactValue | None = None  # as the environment, made on first use
 
     def __call__(self, t_env: int, greedy: bool | None = None) -> dict[str, np.ndarray]:
         """Returns, lengths and infos of test_nepisode episodes."""
@@ -108,9 +109,10 @@ class Tester:
     def metrics(self, t_env: int) -> dict[str, float]:
         """Means over test_nepisode episodes, and exact values where the environment has a tabular model."""
         episodes = self(t_env)
-        assert self.env is not None, "made for these episodes"
-        exact = ExactValue(self.env, self.mac, self.config.seed)
-        return {**test_metrics(episodes), **exact(t_env, min(t_env / self.config.t_max, 1.0))}
+        if self.exact is None:
+            assert self.env is not None, "made for these episodes"
+            self.exact = ExactValue(self.env, self.mac, self.config.seed)
+        return {**test_metrics(episodes), **self.exact(t_env, min(t_env / self.config.t_max, 1.0))}
 
     def close(self) -> None:
         """End the test environment."""

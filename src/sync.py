@@ -5,6 +5,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -16,6 +17,9 @@ from recording.recorded import find_runs, short_name
 from utils.errors import ConfigError, fail
 from utils.masking import conceal, mask, reveal
 
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
 EPILOG = """The address is --mongo-url, or the variable MONGO_URL, which no list of processes shows:
 
   MONGO_URL=mongodb://user:password@host:27017/sacred python src/sync.py
@@ -25,7 +29,7 @@ Runs whose process died are marked in their folders, and in the database. Runs t
 The database is only added to: deleting a folder deletes nothing there."""
 
 
-def sync_run(folder: Path, database: object) -> tuple[str, str]:
+def sync_run(folder: Path, database: "Database[dict[str, Any]]") -> tuple[str, str]:
     """Bring the database level with one folder; the outcome in a word, and what there is to tell."""
     from pymongo.errors import PyMongoError
 
@@ -35,7 +39,7 @@ def sync_run(folder: Path, database: object) -> tuple[str, str]:
             return "running", "its process is at work"
         died = mark_if_dead(folder)
         with FileLock(folder / LOCK_FILE, timeout=0):
-            entry = DatabaseEntry(database, folder)  # type: ignore[arg-type]
+            entry = DatabaseEntry(database, folder)
             sent = entry.level()
     except Timeout:
         return "running", "its process, or another sync.py, is at work"

@@ -25,6 +25,13 @@ def provenance() -> dict[str, str]:
     }
 
 
+def listed(facts: dict[str, str]) -> str:
+    """Facts as a Markdown list, commands as code."""
+    return "\n".join(
+        f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in facts.items()
+    )
+
+
 def git_commit() -> str:
     """The commit of the source, marked if the working tree differs from it; 'unknown' outside a repository."""
     try:

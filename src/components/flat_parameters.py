@@ -14,12 +14,11 @@ class FlatParameters:
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]):
-        self.parameters = list(parameters)
-        device = self.parameters[0].device if self.parameters else None
-        self.vector = nn.Parameter(torch.zeros(sum(p.numel() for p in self.parameters), device=device))  # [P]
+        parts = list(parameters)  # at least one
+        self.vector = nn.Parameter(torch.zeros(sum(p.numel() for p in parts), device=parts[0].device))  # [P]
         self.vector.grad = torch.zeros_like(self.vector)  # [P]
         begin = 0
-        for parameter in self.parameters:
+        for parameter in parts:
             place = (parameter.shape, parameter.stride(), begin)
             values = self.vector.data.as_strided(*place)
             parameter.data = values.copy_(parameter.data)

@@ -85,18 +85,22 @@ class SubprocVecEnv(VecEnv):
         self.slots, self.specs = _shared_slots(info, self.batch_size)
         self.n_restarts = 0
         self.failures_in_a_row = np.zeros(self.batch_size, dtype=np.int64)
-        self.pipes: list[Connection] = [None] * self.batch_size  # type: ignore[list-item]
-        self.processes: list[Any] = [None] * self.batch_size
+        self.pipes: list[Connection] = []
+        self.processes: list[Any] = []  # None where a worker could not be replaced
         for row in range(self.batch_size):
-            self._start(row)
+            pipe, process = self._start(row)
+            self.pipes.append(pipe)
+            self.processes.append(process)
 
-    def _start(self, row: int) -> None:
-        self.pipes[row], theirs = self.context.Pipe()
+    def _start(self, row: int) -> tuple[Connection, Any]:
+        """A new worker, and the pipe to it."""
+        ours, theirs = self.context.Pipe()
         seed = derive_seed(self.seeds[row], self.n_restarts) if self.n_restarts else self.seeds[row]
         arguments = (theirs, self.factory, seed, row, self.info, self.batch_size, self.specs)
-        self.processes[row] = self.context.Process(target=_work, args=arguments, daemon=True)
-        self.processes[row].start()
+        process = self.context.Process(target=_work, args=arguments, daemon=True)
+        process.start()
         theirs.close()
+        return ours, process
 
     def _answer(self, row: int, timeout_s: float) -> Any:
         if not self.pipes[row].poll(timeout_s):
@@ -113,7 +117,7 @@ class SubprocVecEnv(VecEnv):
                 raise RunError(
                     f"environment worker {row} failed {self.failures_in_a_row[row]} times in a row: {cause!r}"
                 )
-            self._start(row)
+            self.pipes[row], self.processes[row] = self._start(row)
             try:
                 self.pipes[row].send(("reset", None))
                 self._answer(row, START_TIMEOUT_S)
@@ -160,7 +164,7 @@ class SubprocVecEnv(VecEnv):
         return self.slots.result(infos, lost if broken else None)
 
     def state_dict(self) -> dict[str, Any] | None:
-        if any(process is None for process in self.processes):  # a worker could not be replaced
+        if None in self.processes:
             return None
         states = self._ask_all("state", [None] * self.batch_size)
         return None if any(state is None for state in states) else {"envs": states}

@@ -84,7 +84,7 @@ def is_alive(folder: Path, run: dict[str, Any]) -> bool:
         except Timeout:
             return True
         except (OSError, NotImplementedError):
-            pass  # such as a folder of somebody else's
+            pass  # a file system without locks, or a folder of somebody else's: the heartbeat tells
     beat = datetime.fromisoformat(run.get("heartbeat") or run["start_time"])
     return (utc(datetime.now(UTC).timestamp()) - beat).total_seconds() < DEAD_AFTER_S
 

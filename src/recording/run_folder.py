@@ -30,7 +30,7 @@ class RunFolder(FileStorageObserver):
         try:
             self._lock = FileLock(self.path / LOCK_FILE, timeout=0, thread_local=False)
             self._lock.acquire()
-        except (OSError, NotImplementedError, Timeout):
+        except (OSError, NotImplementedError, Timeout):  # a file system without locks: its heartbeat tells instead
             self._lock = None
             (self.path / LOCK_FILE).unlink(missing_ok=True)
 

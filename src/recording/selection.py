@@ -57,7 +57,7 @@ def select(options: argparse.Namespace) -> list[RecordedRun]:
 def _wanted(word: str) -> tuple[str, object]:
     """KEY=VALUE, the value read as YAML: seed=3 is a number."""
     key, _, text = word.partition("=")
-    return key, OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[index,call-overload]
+    return key, OmegaConf.from_dotlist([f"value={text}"]).value
 
 
 def _date(flag: str, given: str | None) -> str | None:

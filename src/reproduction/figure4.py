@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from analysis.comparison import Estimate, interquartile_mean, probability_of_improvement
 from analysis.markdown import table
-from analysis.provenance import provenance
+from analysis.provenance import listed, provenance
 from envs import fill_env_args
 from report import references
 from reproduction.figure4_plan import Panel
@@ -120,7 +120,7 @@ def render_report(
     sections = [
         "# Figure 4: what a learned DAG earns",
         CLAIM,
-        "\n".join(f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in facts.items()),
+        listed(facts),
         f"This command took {seconds:.0f} s; runs that it found finished were not run again.",
         "![figure 4](fig4.png)",
     ]

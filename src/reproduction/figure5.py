@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from analysis.episode import Episode, record_episode
 from analysis.markdown import table
 from analysis.pictures import BLUE, GREEN, GREY, ORANGE, draw_arrow, positions
-from analysis.provenance import provenance
-from analysis.recorded_run import RecordedRun
+from analysis.provenance import listed, provenance
+from analysis.trained_policy import TrainedPolicy
 from envs.aloha import neighbour_matrix
 from envs.vec_env import Array, EnvInfo
 from reproduction.figure4_plan import aloha_panel
@@ -48,7 +48,7 @@ def train_run(folder: Path, is_quick: bool) -> Path:
     return trained
 
 
-def make_figure5(run: RecordedRun, steps: Sequence[int] | None, agent: int, folder: Path) -> None:
+def make_figure5(run: TrainedPolicy, steps: Sequence[int] | None, agent: int, folder: Path) -> None:
     """Write fig5.png, fig5.svg, fig5.gif, fig5.csv, summary.json and report.md of one greedy episode."""
     scene = play(run, agent)
     n_steps = len(scene.backlog)
@@ -66,7 +66,7 @@ def make_figure5(run: RecordedRun, steps: Sequence[int] | None, agent: int, fold
     (folder / "report.md").write_text(render_report(run, shares))
 
 
-def play(run: RecordedRun, agent: int) -> Scene:
+def play(run: TrainedPolicy, agent: int) -> Scene:
     """One greedy episode of the run's policy; ConfigError where it is not one of Aloha."""
     if run.config.env != "aloha":
         raise ConfigError(f"figure 5 shows the islands of Aloha; this is a run on {run.config.env}")
@@ -148,7 +148,7 @@ def write_csv(scene: Scene, path: Path) -> None:
                 writer.writerow([step, agent, int(scene.backlog[step, agent]), sends, parents])
 
 
-def edge_shares(run: RecordedRun, scene: Scene) -> dict[str, float]:
+def edge_shares(run: TrainedPolicy, scene: Scene) -> dict[str, float]:
     """How often the possible edges of a DAG are there in this episode, between neighbouring islands and others."""
     rows, columns = scene.info.layout or (1, scene.info.n_agents)
     is_near = neighbour_matrix(rows, columns, run.config.env_args.get("adjacency", "grid"))  # [N, N]
@@ -164,15 +164,13 @@ def edge_shares(run: RecordedRun, scene: Scene) -> dict[str, float]:
     }
 
 
-def render_report(run: RecordedRun, shares: dict[str, float]) -> str:
+def render_report(run: TrainedPolicy, shares: dict[str, float]) -> str:
     """The report in Markdown."""
-    facts = provenance().items()
-    lines = "\n".join(f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in facts)
     rows = [[name.replace("_", " "), f"{value:.2f}"] for name, value in shares.items()]
     sections = [
         "# Figure 5: a learned DAG on the islands",
         CLAIM,
-        f"{lines}\n- run: {run.name}",
+        listed({**provenance(), "run": run.name}),
         "![figure 5](fig5.png)",
         "![the whole episode](fig5.gif)",
         "In this one greedy episode of one run, of the pairs of agents and steps:",

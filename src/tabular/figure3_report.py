@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from analysis.markdown import table
+from analysis.provenance import listed
 from analysis.seed_statistics import summarise
 from tabular.ascent import RELEASED_STEP
 from tabular.corollary import OPTIMAL_POA, contingency
@@ -32,8 +33,8 @@ def render_report(result: Figure3) -> str:
 
 def _provenance(result: Figure3) -> str:
     plan = result.plan
-    facts = [f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in result.facts.items()]
-    facts += [
+    facts = [
+        listed(result.facts),
         f"- seeds: {len(plan.seeds)} ({plan.seeds[0]} to {plan.seeds[-1]}), theta from a standard normal",
         f"- {plan.iterations} iterations, evaluated every {plan.evaluate_every}; step: {plan.step}"
         + (f" ({RELEASED_STEP} * S / N on a normalised mu)" if plan.step == "released" else ""),

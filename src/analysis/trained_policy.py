@@ -12,7 +12,7 @@ from utils.config import Config, validate
 from utils.errors import ConfigError
 
 
-class RecordedRun(NamedTuple):
+class TrainedPolicy(NamedTuple):
     """A policy, and where it comes from."""
 
     name: str
@@ -24,7 +24,7 @@ class RecordedRun(NamedTuple):
     fraction: float  # of its training that is done
 
 
-def load_run(given: str, step: int) -> RecordedRun:
+def load_policy(given: str, step: int) -> TrainedPolicy:
     """The DAG policy of a run's folder or of a checkpoint file; ConfigError where there is none."""
     try:
         path = find_checkpoint(given, step)
@@ -46,4 +46,4 @@ def load_run(given: str, step: int) -> RecordedRun:
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     t_env = int(content["t_env"])
     name = f"{config.name} on {config.env}, DAG {config.dag.generator}, seed {config.seed}, step {t_env:,}"
-    return RecordedRun(name, folder, path, config, mac, t_env, min(t_env / config.t_max, 1.0))
+    return TrainedPolicy(name, folder, path, config, mac, t_env, min(t_env / config.t_max, 1.0))
