@@ -10,6 +10,7 @@ from pathlib import Path
 from utils.errors import ConfigError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
+FIG4 = ROOT / "results" / "figures" / "fig4"
 
 
 def single_threaded() -> None:
@@ -89,7 +90,7 @@ def run_fig4(options: argparse.Namespace) -> None:
             raise unknown("variant", name, list(VARIANTS))
     plans = panels(options.env, options.n)
     n_seeds = options.seeds or (10 if options.env == "aloha" else 50)
-    folder = options.output or ROOT / "results" / "figures" / "fig4" / (options.env + "_quick" * options.quick)
+    folder = options.output or FIG4 / (options.env + "_quick" * options.quick)
     t_max = options.t_max
     if options.quick:
         n_seeds, t_max = 2, min(plan.t_max for plan in plans) // 20
@@ -105,7 +106,7 @@ def run_fig4(options: argparse.Namespace) -> None:
 
 def add_fig5(parser: argparse.ArgumentParser) -> None:
     """Options of figure 5."""
-    parser.add_argument("--run", help="folder or checkpoint of a bn_mappo run on Aloha (default: one is trained)")
+    parser.add_argument("--run", help="folder or checkpoint of a bn_mappo run on Aloha (default: that of figure 4)")
     parser.add_argument("--quick", action="store_true", help="train for 50,000 steps instead of 1,000,000")
     parser.add_argument("--checkpoint", type=int, default=0, help="environment steps; 0: the last (default)")
     parser.add_argument("--steps", type=int, nargs="+", help="steps of the episode to draw (default: four of them)")
@@ -121,7 +122,8 @@ def run_fig5(options: argparse.Namespace) -> None:
     from analysis.trained_policy import load_policy
     from reproduction.figure5 import make_figure5, train_run
 
-    run = options.run or str(train_run(options.output, options.quick))
+    runs = options.output / "runs" if options.quick else FIG4 / "aloha" / "runs" / "aloha"
+    run = options.run or str(train_run(runs, options.quick))
     make_figure5(load_policy(run, options.checkpoint), options.steps, options.agent, options.output)
     print(f"Figure, animation, data and report are in {options.output}")
 

@@ -5,20 +5,17 @@ import time
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from omegaconf import OmegaConf
+from typing import NamedTuple
 
 from analysis.comparison import Estimate, interquartile_mean, probability_of_improvement
 from analysis.markdown import table
 from analysis.provenance import listed, provenance
-from envs import fill_env_args
 from report import references
 from reproduction.figure4_plan import Panel
 from reproduction.figure4_plot import draw_figure4
 from reproduction.grid import Cell, run_grid
 from reproduction.results import Curves, collect, write_csv, write_marl_eval
-from utils.config import load_layers, merge, validate
+from utils.config import Config
 
 CLAIM = (
     "The paper's claim (its section 7 and figure 4): without regularisation, context-aware DAGs do best on the "
@@ -101,10 +98,7 @@ def panel_references(panel: Panel) -> dict[str, float]:
     """Returns of scripted policies, where the panel shows returns."""
     if panel.metrics[0].name != "test_return_mean":
         return {}
-    overrides: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(panel.overrides)))
-    layers = merge(load_layers("bn_mappo", panel.env_config), overrides)
-    layers = {**layers, "env_args": fill_env_args(layers["env"], layers["env_args"])}
-    return references(validate(layers))
+    return references(Config.model_validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
 
 
 def render_report(

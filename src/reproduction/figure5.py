@@ -38,13 +38,13 @@ class Scene(NamedTuple):
     agent: int  # whose parents are marked
 
 
-def train_run(folder: Path, is_quick: bool) -> Path:
-    """The folder of the context-aware run of figure 4's seed 0, trained here where it is not done yet."""
+def train_run(root: Path, is_quick: bool) -> Path:
+    """The folder of figure 4's context-aware run of seed 0, with its grid at `root`; trained where it is not done."""
     (cell,) = aloha_panel().cells(range(1), ("context_aware",), STEPS_OF_A_QUICK_RUN if is_quick else STEPS_OF_A_RUN)
-    failed = run_grid([cell], folder / "runs", 1)
-    trained = cell.run_folder(folder / "runs")
+    failed = run_grid([cell], root, 1)
+    trained = cell.run_folder(root)
     if failed or trained is None:
-        raise RunError(f"the training failed; see log.txt under {folder}/runs")
+        raise RunError(f"the training failed; see log.txt under {root}")
     return trained
 
 

@@ -6,16 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from analysis.progress import progress
+from envs import fill_env_args
+from recording.recorded import flatten
+from utils.config import load_layers, merge, validate
 from utils.errors import ConfigError
 from utils.tracking import read_metrics
 
 MAIN = Path(__file__).resolve().parents[1] / "main.py"
-CELL_FILE = "cell.json"
+CELL_FILE = "settings.json"
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -54,25 +59,37 @@ class Cell:
         """Whether it ran to its end: the last evaluation is written with the last step."""
         return self.steps_done(root) >= self.t_max
 
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
+        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
+        layers = merge(load_layers(self.config, self.env_config), given)
+        layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
+        return validate(layers).model_dump()
+
+    def _own_overrides(self) -> list[str]:
+        return [f"seed={self.seed}", f"t_max={self.t_max}"]
+
     def command(self, root: Path) -> list[str]:
         """The command line that starts it, or resumes it from its latest checkpoint."""
         folder, resumed = self.run_folder(root), []
         if folder is not None and any((folder / "checkpoints").glob("step_*.pt")):
             resumed = [f"checkpoint_path={folder}"]
-        fixed = [f"seed={self.seed}", f"t_max={self.t_max}", f"local_results_path={self.folder(root)}"]
+        fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
         return [sys.executable, str(MAIN), *flags, *fixed, *self.overrides, *resumed]
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:
-    """ConfigError where a cell's folder holds runs made with other settings: they must not be mixed."""
+    """ConfigError where a setting is wrong, or a cell's folder holds a run made with others: they must not be mixed."""
     for cell in cells:
-        path = cell.folder(root) / CELL_FILE
-        if not path.exists():
-            continue
-        before, now = json.loads(path.read_text()), json.loads(json.dumps(asdict(cell)))
-        if before != now:
-            changed = ", ".join(f"{key}: {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key])
+        path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
+        before = flatten(json.loads(path.read_text())) if path.exists() else now
+        changed = ", ".join(
+            f"{key}: {before.get(key)} -> {now.get(key)}"
+            for key in {**before, **now}
+            if before.get(key) != now.get(key)
+        )
+        if changed:
             raise ConfigError(
                 f"{cell.folder(root)} holds a run made with other settings ({changed}). "
                 "Give another --output, or delete that folder"
@@ -117,7 +134,7 @@ def start(cell: Cell, root: Path) -> subprocess.Popen[bytes]:
     """Start one cell in the background, on one thread."""
     folder = cell.folder(root)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CELL_FILE).write_text(json.dumps(asdict(cell), indent=2) + "\n")
+    (folder / CELL_FILE).write_text(json.dumps(cell.settings(), indent=2) + "\n")
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     with (folder / "log.txt").open("ab") as log:
         return subprocess.Popen(

@@ -47,7 +47,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path):
     cell = Cell("a", 0, "mappo", "coordination_game", 240, (*SMALL, "save_model_interval=80"))
     half = replace(cell, t_max=160)
     assert run_grid([half], tmp_path, 1) == []
-    (cell.folder(tmp_path) / "cell.json").unlink()
+    (cell.folder(tmp_path) / "settings.json").unlink()
     assert "checkpoint_path" in " ".join(cell.command(tmp_path))
     assert run_grid([cell], tmp_path, 1) == []
     assert [row["step"] for row in cell.rows(tmp_path)] == sorted({row["step"] for row in cell.rows(tmp_path)})
@@ -56,18 +56,27 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_fails_is_told_and_the_others_run(tmp_path):
     good = Cell("good", 0, "mappo", "coordination_game", 80, SMALL)
-    bad = Cell("bad", 0, "mappo", "coordination_game", 80, ("gamma=2",))
+    bad = Cell("bad", 0, "mappo", "coordination_game", 80, ("dag.generator=fixed", "mac=dag_controller"))
     assert run_grid([bad, good], tmp_path, 1) == [bad]
     assert good.is_done(tmp_path)
-    assert "gamma" in (bad.folder(tmp_path) / "log.txt").read_text()
+    assert "dag.adjacency" in (bad.folder(tmp_path) / "log.txt").read_text()
 
 
 def test_runs_of_other_settings_are_not_mixed(tmp_path):
     cell = Cell("a", 0, "mappo", "aloha", 100)
     cell.folder(tmp_path).mkdir(parents=True)
-    (cell.folder(tmp_path) / "cell.json").write_text(json.dumps({**cell.__dict__, "t_max": 50}))
-    with pytest.raises(ConfigError, match="t_max: 50 -> 100"):
+    made_with = cell.settings()
+    (cell.folder(tmp_path) / "settings.json").write_text(json.dumps(made_with))
+    check_settings([cell], tmp_path)
+    (cell.folder(tmp_path) / "settings.json").write_text(json.dumps({**made_with, "gamma": 0.5}))  # a default, changed
+    with pytest.raises(ConfigError, match=r"gamma: 0\.5 -> 0\.9"):
         check_settings([cell], tmp_path)
+
+
+def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
+    with pytest.raises(ConfigError, match="gamma"):
+        run_grid([Cell("a", 0, "mappo", "aloha", 100, ("gamma=2",))], tmp_path, 1)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
