@@ -36,6 +36,8 @@ fi
 cp scripts/omniboard/preload.js .omniboard/
 [ -z "$install_only" ] || exit 0
 [ -n "${MONGO_URL:-}" ] || fail "MONGO_URL is not set: it names the database to show"
+child=""
+trap '[ -z "$child" ] || { kill "$child" 2> /dev/null; wait "$child" 2> /dev/null; } || true; exit 0' INT TERM
 if node -e 'require("net").connect(+process.argv[1], "127.0.0.1").on("connect", () => process.exit(0)).on("error", () => process.exit(1))' "$port"; then
     fail "port $port is taken; choose another with --port"
 fi
@@ -47,7 +49,6 @@ while true; do # Omniboard gives up when the database is not there at its start
     status=0 started=$SECONDS
     node --no-deprecation --require ./.omniboard/preload.js .omniboard/node_modules/omniboard/dist/start.js &
     child=$!
-    trap 'kill "$child" 2> /dev/null; wait "$child" 2> /dev/null || true; exit 0' INT TERM
     wait "$child" || status=$?
     [ $((SECONDS - started)) -ge 5 ] || { echo "error: Omniboard cannot start (status $status)" >&2; exit 1; }
     echo "Omniboard ended with status $status; starting it again in 3 s" >&2

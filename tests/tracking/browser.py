@@ -85,15 +85,12 @@ class Page:
                 self.driver.execute_script(f"document.querySelector('{boxes}[value=\"{value}\"]').click()")
         time.sleep(1)
 
-    def curves(self) -> int:
-        """Lines that are drawn."""
+    def wait_for_curves(self, count: int) -> None:
+        """Until so many lines are drawn; AssertionError with the last count after 20 s."""
         deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            found = self.driver.find_elements(By.CSS_SELECTOR, ".scatterlayer path.js-line")
-            if found:
-                return len(found)
+        while (found := len(self.driver.find_elements(By.CSS_SELECTOR, ".scatterlayer path.js-line"))) != count:
+            assert time.monotonic() < deadline, f"{found} curves are drawn, not {count}"
             time.sleep(0.3)
-        return 0
 
 
 if __name__ == "__main__":
@@ -101,4 +98,5 @@ if __name__ == "__main__":
         page.driver.save_screenshot(str(Path(sys.argv[2]) / "omniboard_runs.png"))
         page.open_run()
         page.show_metric("test_return_mean")
+        page.wait_for_curves(1)
         page.driver.save_screenshot(str(Path(sys.argv[2]) / "omniboard_run.png"))

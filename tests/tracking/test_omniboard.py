@@ -85,7 +85,7 @@ def test_the_run_is_there_and_the_database_may_go_away(board, server):  # noqa: 
 
 
 def test_the_page_shows_the_run_its_configuration_and_its_curve(board):
-    pytest.importorskip("selenium", reason="selenium is not installed")
+    pytest.importorskip("selenium", reason="selenium is not installed (pip install selenium)")
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("no chromium with chromedriver (Debian: apt-get install chromium chromium-driver)")
     from tracking.browser import Page
@@ -96,6 +96,6 @@ def test_the_page_shows_the_run_its_configuration_and_its_curve(board):
         assert "toy" in page.text() and "Return" in page.text() and "14.5" in page.text(), "the columns that matter"
         page.open_run()
         page.show_metric("test_return_mean")
-        assert page.curves() == 1
+        page.wait_for_curves(1)
         page.tab("Config")
         page.wait_for("mongo_checkpoints")
