@@ -85,11 +85,16 @@ class Page:
                 self.driver.execute_script(f"document.querySelector('{boxes}[value=\"{value}\"]').click()")
         time.sleep(1)
 
-    def wait_for_curves(self, count: int) -> None:
-        """Until so many lines are drawn; AssertionError with the last count after 20 s."""
+    def wait_for_curves(self, names: list[str]) -> None:
+        """Until the plot's legend has these metrics alone, and lines are drawn; AssertionError after 20 s."""
+        legend = "return [...document.querySelectorAll('.legendtext')].map(text => text.textContent)"
         deadline = time.monotonic() + 20
-        while (found := len(self.driver.find_elements(By.CSS_SELECTOR, ".scatterlayer path.js-line"))) != count:
-            assert time.monotonic() < deadline, f"{found} curves are drawn, not {count}"
+        while True:
+            drawn = self.driver.find_elements(By.CSS_SELECTOR, ".scatterlayer path.js-line")
+            found = self.driver.execute_script(legend)
+            if drawn and found == names:
+                return
+            assert time.monotonic() < deadline, f"{len(drawn)} lines of {found}, not of {names}"
             time.sleep(0.3)
 
 
@@ -98,5 +103,5 @@ if __name__ == "__main__":
         page.driver.save_screenshot(str(Path(sys.argv[2]) / "omniboard_runs.png"))
         page.open_run()
         page.show_metric("test_return_mean")
-        page.wait_for_curves(1)
+        page.wait_for_curves(["test_return_mean"])
         page.driver.save_screenshot(str(Path(sys.argv[2]) / "omniboard_run.png"))

@@ -96,6 +96,6 @@ def test_the_page_shows_the_run_its_configuration_and_its_curve(board):
         assert "toy" in page.text() and "Return" in page.text() and "14.5" in page.text(), "the columns that matter"
         page.open_run()
         page.show_metric("test_return_mean")
-        page.wait_for_curves(1)
+        page.wait_for_curves(["test_return_mean"])
         page.tab("Config")
         page.wait_for("mongo_checkpoints")
