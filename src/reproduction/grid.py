@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from analysis.progress import progress
 from envs import fill_env_args
 from recording.recorded import flatten
-from utils.config import load_layers, merge, validate
+from utils.config import load_layers, merge, presets, validate
 from utils.errors import ConfigError
 from utils.tracking import read_metrics
 
@@ -34,6 +34,7 @@ class Cell:
     env_config: str  # of src/config/envs
     t_max: int  # environment steps
     overrides: tuple[str, ...] = ()  # KEY=VALUE
+    preset: str | None = None  # of src/config/presets
 
     def folder(self, root: Path) -> Path:
         """Where its runs are recorded."""
@@ -62,7 +63,8 @@ class Cell:
     def settings(self) -> dict[str, Any]:
         """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
-        layers = merge(load_layers(self.config, self.env_config), given)
+        preset = presets(self.env_config)[self.preset] if self.preset else {}
+        layers = merge(load_layers(self.config, self.env_config), preset, given)
         layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
         return validate(layers).model_dump()
 
@@ -76,7 +78,8 @@ class Cell:
             resumed = [f"checkpoint_path={folder}"]
         fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
-        return [sys.executable, str(MAIN), *flags, *fixed, *self.overrides, *resumed]
+        preset = [self.preset] if self.preset else []
+        return [sys.executable, str(MAIN), *flags, *preset, *fixed, *self.overrides, *resumed]
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:

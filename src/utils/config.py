@@ -187,6 +187,16 @@ def config_names(kind: str) -> list[str]:
     return sorted(path.stem for path in (CONFIG_DIR / kind).glob("*.yaml"))
 
 
+def presets(env: str) -> dict[str, dict[str, Any]]:
+    """The presets that this environment has, by name: what `with NAME` lays over everything but the command line."""
+    found = {}
+    for path in sorted((CONFIG_DIR / "presets").glob(f"*/{env}.yaml")):
+        found[path.parent.name] = load_yaml(path)
+        source = f"src/config/presets/{path.parent.name}/{path.name}"
+        check_keys(found[path.parent.name], default_values(), source)
+    return found
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """One YAML file as plain Python data."""
     try:
@@ -198,9 +208,14 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in data.items()}
 
 
+def default_values() -> dict[str, Any]:
+    """default.yaml, which has every key there is."""
+    return load_yaml(CONFIG_DIR / "default.yaml")
+
+
 def load_layers(alg: str, env: str) -> dict[str, Any]:
     """default.yaml, overridden by envs/<env>.yaml and then by algs/<alg>.yaml; neither may bring a key of its own."""
-    default = load_yaml(CONFIG_DIR / "default.yaml")
+    default = default_values()
     layers = [default]
     for kind, option, name in (("envs", "--env-config", env), ("algs", "--config", alg)):
         if name not in config_names(kind):
@@ -242,8 +257,14 @@ def validate(values: dict[str, Any]) -> Config:
 def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") -> str:
     """A pydantic error in the words of the command line: key=value: what is wrong, what is allowed."""
     details = [dict(detail) for detail in error.errors() if detail["type"] != "none_required"]
+    of_ramps = [detail for detail in details if not (isinstance(detail["input"], dict) and _is_of_number(detail))]
+    details = of_ramps or details  # {start: ...} that is wrong is no number either: that need not be told
     messages = dict.fromkeys(_explain_one(detail, values, prefix) for detail in details)
     return "\n".join(messages)
+
+
+def _is_of_number(detail: dict[str, Any]) -> bool:
+    return "number" in str(detail["msg"])
 
 
 def _explain_one(detail: dict[str, Any], values: dict[str, Any], prefix: str) -> str:
