@@ -68,7 +68,7 @@ class DAGConfig(Section):
     """Section `dag` of default.yaml."""
 
     generator: str
-    permutation: Literal["identity", "gumbel_sinkhorn"]
+    permutation: Literal["identity", "gumbel_sinkhorn", "plackett_luce"]
     edge_index: Literal["agent", "rank"]
     edge_net: Literal["mlp", "deep_set"]
     context: Literal["obs", "state"]
@@ -176,6 +176,11 @@ class Config(Section):
             raise ValueError(
                 f"batch_size={self.batch_size} must divide batch_size_run={self.batch_size_run}: "
                 "a gradient step takes whole segments of batch_size games"
+            )
+        draws_order = self.dag.generator == "learned" and self.dag.permutation == "plackett_luce"
+        if self.mac == "dag_controller" and draws_order and self.learner != "bn_mappo":
+            raise ValueError(
+                f"dag.permutation=plackett_luce needs learner=bn_mappo; learner={self.learner} leaves it as it is"
             )
         if self.evaluate and not self.checkpoint_path:
             raise ValueError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
