@@ -200,9 +200,8 @@ def test_generator_gradient_agrees_with_finite_differences_of_its_relaxed_parts(
     weight = torch.randn(6, N_AGENTS, N_AGENTS, generator=rng, dtype=torch.float64)
     (generator(context, noise).adjacency * weight).sum().backward()
     direction = [torch.randn(p.shape, generator=rng, dtype=torch.float64) for p in generator.parameters()]
-    gradients = [
-        torch.zeros_like(p) if p.grad is None else p.grad for p in generator.parameters()
-    ]  # None: scores of PL
+    # without gradient: the scores of Plackett-Luce, whose order is not relaxed
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in generator.parameters()]
     analytic = sum((grad * v).sum() for grad, v in zip(gradients, direction, strict=True))
 
     def parts(step: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
