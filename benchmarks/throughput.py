@@ -4,8 +4,8 @@
 
 Trains for real with the sizes of the paper (32 games, 5 epochs). The variants take turns, ten segments at a time, so
 that a machine whose speed drifts slows them all alike. The first two of the ten are not counted: they find the caches
-full of another variant's arrays, which never happens in a training. Figures are medians over segments, with the best one
-beside them.
+full of another variant's arrays, which never happens in a training. Figures are medians over segments, with the best
+one beside them.
 """
 
 import argparse
