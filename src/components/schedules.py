@@ -27,7 +27,7 @@ def staircase(fraction: float, begin: float, end: float, n_steps: int, start_val
 
 
 class DensityTarget(NamedTuple):
-    """The regulariser alpha * |density - eta| and how both anneal (SPEC section 3: paper, section 7.4.4)."""
+    """The regulariser alpha * |density - eta| and how both anneal (paper, section 7.4.4)."""
 
     a: float  # break points, fractions of training
     b: float

@@ -16,7 +16,7 @@ RewardBound = Literal["inclusive", "strict"]
 
 
 def default_difference_bound(n_agents: int) -> int:
-    """The bound l of the reward table: 1 for N <= 3, 2 for N <= 9, 3 above (SPEC section 2)."""
+    """The bound l of the reward table: 1 for N <= 3, 2 for N <= 9, 3 above (paper, appendix B.1, for the N it plays)."""
     return 1 if n_agents <= 3 else 2 if n_agents <= 9 else 3
 
 
@@ -65,7 +65,7 @@ def optimal_value(
 ) -> float:
     """max_pi V_pi(mu) for uniform mu, discounted: E_mu[r] + gamma / (1 - gamma) * max_a E[r(s') | a].
 
-    The transition does not depend on the state, so one joint action is best everywhere (SPEC section 2).
+    The transition does not depend on the state, so one joint action is best everywhere.
     """
     bound = default_difference_bound(n_agents) if difference_bound is None else difference_bound
     start_reward = expected_reward(n_agents, 0.5, bound, reward_bound)[0]  # uniform bits

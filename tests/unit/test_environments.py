@@ -121,7 +121,7 @@ def test_independent_sets_are_all_of_them():
 
 
 def test_aloha_references_earn_what_is_documented():
-    """The values of SPEC section 7 for an episode of 20 steps."""
+    """For an episode of 20 steps."""
     returns = reference_returns(Aloha(4000, 0, episode_limit=20), seed=1)
     expected = {
         "nobody sends": 0.0,

@@ -1,4 +1,4 @@
-"""Annealing as SPEC section 3 describes it, in worked numbers."""
+"""Annealing as the paper describes it (section 7.4.4), in worked numbers."""
 
 import pytest
 

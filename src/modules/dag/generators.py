@@ -123,7 +123,7 @@ class RandomDAG(DAGGenerator):
 
 
 class LearnedDAG(DAGGenerator):
-    """G = U * (Pi^T M Pi): edges and order from networks of the context (paper, section 6.1; SPEC section 3).
+    """G = U * (Pi^T M Pi): edges and order from networks of the context (paper, section 6.1).
 
     `edge_index: rank` gives the paper's form G = Pi^T (U * M) Pi instead. M is strictly upper triangular.
     """
