@@ -10,6 +10,7 @@ from envs.aloha import Aloha
 from envs.coordination_game import CoordinationGame
 from envs.multiagentenv import MultiAgentEnv, SingleGame
 from envs.single_vec_env import SerialVecEnv
+from envs.skirmish import Skirmish
 from envs.subproc_vec_env import SubprocVecEnv
 from envs.vec_env import BatchedGame, EnvInfo, VecEnv
 from utils.config import Config, explain
@@ -20,6 +21,7 @@ from utils.seeds import derive_seed
 REGISTRY: Registry = Registry("env")
 REGISTRY.register("coordination_game", "N agents with a bit each are paid for agreeing")(CoordinationGame)
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
+REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
 
 
 def keyword_parameters(name: str) -> dict[str, inspect.Parameter]:
