@@ -59,6 +59,7 @@ RUNNING, WON, LOST, DRAWN = range(4)  # how a game stands
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = range(7)  # actions
 UNARMED = 1e6  # added to the squared distance of targets that cannot hurt: they come last
 SPAWN_ROUNDS = 40  # of pushing apart
+SAME_POINT = 1e-6  # cells; units nearer than floats can tell are taken to be so far apart
 
 options = {"cache": True, "nogil": True, "error_model": "numpy"}
 
@@ -104,10 +105,10 @@ def push_apart(unit, trait, scratch, is_air, largest):
             dx, dy = x - unit[X, v], y - unit[Y, v]
             reach = radius + trait[RADIUS, v]
             square = dx * dx + dy * dy
-            if square >= reach * reach or square == 0.0:
+            if square >= reach * reach or unit[HEALTH, v] <= 0.0 or trait[IS_AIR, v] != is_air:
                 continue
-            if unit[HEALTH, v] <= 0.0 or trait[IS_AIR, v] != is_air:
-                continue
+            if square == 0.0:  # at one point, as after two are pressed into a corner: they part along x
+                dx, square = SAME_POINT, SAME_POINT * SAME_POINT
             distance = np.sqrt(square)
             share = 0.5 * (reach - distance) / distance
             scratch[PUSH_X, u] += share * dx
@@ -330,7 +331,7 @@ def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
     for u in range(n_units):
         if unit[HEALTH, u] <= 0.0:
             continue
-        cooldown = unit[COOLDOWN, u] - 1.0
+        cooldown = unit[COOLDOWN, u] - 1.0 if unit[COOLDOWN, u] > 0.0 else 0.0  # below 0: it was ready within the loop
         target = mark[TARGET, u]
         if target >= 0 and unit[HEALTH, target] <= 0.0:
             target = -1
@@ -616,6 +617,14 @@ def show_avail(unit, trait, rule, walkable, n_agents, agent, avail):
         avail[direction] = can_move(unit, rule, walkable, agent, direction)
     for k in range(avail.shape[0] - FIRST_TARGET):
         avail[FIRST_TARGET + k] = can_target(unit, trait, rule, n_agents, agent, k) >= 0
+
+
+@njit(**options)
+def available(units, trait, rule, walkable, avail):
+    """Available actions [B, N, A] of all games."""
+    for game in range(avail.shape[0]):
+        for agent in range(avail.shape[1]):
+            show_avail(units[game], trait, rule, walkable, avail.shape[1], agent, avail[game, agent])
 
 
 @njit(**options)

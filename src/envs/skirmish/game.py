@@ -13,7 +13,7 @@ STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
     "game_version": (None, "there is no StarCraft here"),
     "continuing_episode": (False, "the step limit always is a truncation; bootstrap_truncated says what it is worth"),
-    "heuristic_ai": (False, "agents obey actions; scripted policies are in envs/skirmish/policies.py"),
+    "heuristic_ai": (False, "agents obey actions; scripted policies are in envs/skirmish/scripted.py"),
     "heuristic_rest": (False, "it belongs to heuristic_ai"),
     "obs_terrain_height": (False, "every floor is flat"),
     "replay_dir": ("", "a game is written as an animation, not as a replay of StarCraft"),
@@ -211,6 +211,12 @@ class Skirmish(BatchedGame):
             *observation,
         )
 
+    def avail_actions(self) -> Array:
+        """[B, N, A] bool, of the present state."""
+        avail = np.empty((self.batch_size, self.info.n_agents, self.info.n_actions), dtype=np.bool_)
+        self.core.available(self.units, self.tables.trait, self.tables.rule, self.tables.walkable, avail)
+        return avail
+
     def episode_info(self) -> dict[str, Array]:
         n_agents = self.info.n_agents
         is_dead = self.units[:, self.core.HEALTH] <= 0
@@ -243,7 +249,7 @@ class Skirmish(BatchedGame):
         )
 
     def reference_policies(self) -> dict[str, Policy]:
-        from envs.skirmish import policies  # here: it reads core
+        from envs.skirmish import scripted
 
-        return policies.reference_policies(self)
+        return scripted.reference_policies(self)
 
