@@ -27,8 +27,8 @@ TRAITS = (
     STATE_SCALE, SPAWN_X, SPAWN_Y, SPAWN_RADIUS,
 ) = range(len(TRAITS))  # fmt: skip
 # pair[PAIR, u, v], float64, of u towards v: squared distances between centres, and the damage of a hit before armour
-PAIRS = ("reach", "acquire", "hit")
-REACH, ACQUIRE, HIT = range(len(PAIRS))
+PAIRS = ("reach", "acquire", "touch", "hit")
+REACH, ACQUIRE, TOUCH, HIT = range(len(PAIRS))
 # rule[RULE], float64
 RULES = (
     "sight", "shoot_range", "move_amount", "shield_delay", "shield_regeneration", "jitter_low", "jitter_span",
@@ -62,12 +62,13 @@ SPAWN_ROUNDS = 40  # of pushing apart
 SAME_POINT = 1e-6  # cells; units nearer than floats can tell are taken to be so far apart
 
 options = {"cache": True, "nogil": True, "error_model": "numpy"}
+leaf = {**options, "_nrt": False, "forceinline": True}
 
 
 # --- randomness: splitmix64, one stream a game -----------------------------------------------------------------------
 
 
-@njit(**options)
+@njit(**leaf)
 def uniform(streams, game):
     """A number in [0, 1) from the stream of this game."""
     state = streams[game] + np.uint64(0x9E3779B97F4A7C15)
@@ -81,7 +82,7 @@ def uniform(streams, game):
 # --- floor and collisions --------------------------------------------------------------------------------------------
 
 
-@njit(**options)
+@njit(**leaf)
 def is_walkable(walkable, x, y):
     """Whether the cell of this point is on the floor."""
     if x < 0.0 or y < 0.0:
@@ -90,44 +91,41 @@ def is_walkable(walkable, x, y):
     return column < walkable.shape[0] and row < walkable.shape[1] and walkable[column, row]
 
 
-@njit(**options)
-def push_apart(unit, trait, scratch, is_air, largest):
-    """Add to push_x, push_y of every living unit of this layer half of each of its overlaps, from one set of positions."""
+@njit(**leaf)
+def push_apart(unit, pair, scratch, largest):
+    """Every living unit moves by half of each of its overlaps with others of its layer, from one set of positions."""
     n_units = unit.shape[1]
     for u in range(n_units):
         scratch[PUSH_X, u] = 0.0
         scratch[PUSH_Y, u] = 0.0
     for u in range(n_units):
-        if unit[HEALTH, u] <= 0.0 or trait[IS_AIR, u] != is_air:
+        if unit[HEALTH, u] <= 0.0:
             continue
-        x, y, radius = unit[X, u], unit[Y, u], trait[RADIUS, u]
+        x, y = unit[X, u], unit[Y, u]
         for v in range(u + 1, n_units):
             dx, dy = x - unit[X, v], y - unit[Y, v]
-            reach = radius + trait[RADIUS, v]
             square = dx * dx + dy * dy
-            if square >= reach * reach or unit[HEALTH, v] <= 0.0 or trait[IS_AIR, v] != is_air:
+            if square >= pair[TOUCH, u, v] or unit[HEALTH, v] <= 0.0:
                 continue
             if square == 0.0:  # at one point, as after two are pressed into a corner: they part along x
                 dx, square = SAME_POINT, SAME_POINT * SAME_POINT
-            distance = np.sqrt(square)
-            share = 0.5 * (reach - distance) / distance
+            share = 0.5 * (np.sqrt(pair[TOUCH, u, v] / square) - 1.0)
             scratch[PUSH_X, u] += share * dx
             scratch[PUSH_Y, u] += share * dy
             scratch[PUSH_X, v] -= share * dx
             scratch[PUSH_Y, v] -= share * dy
     for u in range(n_units):
-        if unit[HEALTH, u] <= 0.0 or trait[IS_AIR, u] != is_air:
-            continue
         dx, dy = scratch[PUSH_X, u], scratch[PUSH_Y, u]
-        if dx == 0.0 and dy == 0.0:
-            continue
-        length = np.sqrt(dx * dx + dy * dy)
-        share = largest / length if length > largest else 1.0
-        unit[X, u] += share * dx
-        unit[Y, u] += share * dy
+        square = dx * dx + dy * dy
+        if square > largest * largest:
+            share = largest / np.sqrt(square)
+            dx *= share
+            dy *= share
+        unit[X, u] += dx
+        unit[Y, u] += dy
 
 
-@njit(**options)
+@njit(**leaf)
 def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
     """Move a ground unit out of the wall that it is deepest in, twice; one that is still off the floor goes back."""
     radius = trait[RADIUS, u]
@@ -158,7 +156,7 @@ def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
         unit[Y, u] = old_y
 
 
-@njit(**options)
+@njit(**leaf)
 def keep_in_air(unit, trait, walkable, u):
     """Air units cross walls, and stay on the map."""
     radius = trait[RADIUS, u]
@@ -169,7 +167,7 @@ def keep_in_air(unit, trait, walkable, u):
 # --- one game loop ---------------------------------------------------------------------------------------------------
 
 
-@njit(**options)
+@njit(**leaf)
 def choose_foe(unit, mark, trait, pair, u, low, high):
     """The target of a scripted fighter among the units low to high - 1: see docs/environments.md, the enemies' policy."""
     x, y = unit[X, u], unit[Y, u]
@@ -202,7 +200,7 @@ def choose_foe(unit, mark, trait, pair, u, low, high):
     return near if near >= 0 else target
 
 
-@njit(**options)
+@njit(**leaf)
 def choose_patient(unit, mark, trait, pair, u, low, high):
     """The target of a scripted healer on its own side, low to high - 1: it stays with one until that is well."""
     x, y = unit[X, u], unit[Y, u]
@@ -222,7 +220,7 @@ def choose_patient(unit, mark, trait, pair, u, low, high):
     return best
 
 
-@njit(**options)
+@njit(**leaf)
 def follow(unit, mark, trait, rule, u, low, high):
     """A scripted healer without patients goes to the nearest unit of its side that is no healer, and keeps near it."""
     best, nearest = -1, np.inf
@@ -240,7 +238,7 @@ def follow(unit, mark, trait, rule, u, low, high):
         unit[GOAL_Y, u] = unit[Y, best]
 
 
-@njit(**options)
+@njit(**leaf)
 def decide(unit, mark, trait, pair, rule, goal, n_agents, are_allies_scripted):
     """Targets and goals of all scripted units."""
     n_units = unit.shape[1]
@@ -261,7 +259,7 @@ def decide(unit, mark, trait, pair, rule, goal, n_agents, are_allies_scripted):
             unit[GOAL_Y, u] = goal[side, 1]
 
 
-@njit(**options)
+@njit(**leaf)
 def strike(scratch, trait, rule, damage, n_hits, v):
     """Hits on unit v: shields take them whole, health what armour leaves of the rest."""
     for _ in range(n_hits):
@@ -273,7 +271,7 @@ def strike(scratch, trait, rule, damage, n_hits, v):
     scratch[HARMED, v] = 1.0
 
 
-@njit(**options)
+@njit(**leaf)
 def fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target):
     """All that a shot of u at its target does."""
     n_hits = int(trait[HITS, u])
@@ -290,7 +288,7 @@ def fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target):
             strike(scratch, trait, rule, pair[HIT, u, v], n_hits, v)
 
 
-@njit(**options)
+@njit(**leaf)
 def heal(unit, mark, trait, scratch, u, target):
     """What a healer gives in one loop, as far as its energy and the wounds of its patient go."""
     amount = min(trait[HEAL, u], trait[HEALTH_PER_ENERGY, u] * unit[ENERGY, u])
@@ -301,7 +299,7 @@ def heal(unit, mark, trait, scratch, u, target):
         mark[SHOT_AT, u] = target
 
 
-@njit(**options)
+@njit(**leaf)
 def walk(unit, trait, scratch, u, dx, dy, may_pass):
     """Wish to go towards (dx, dy) away, as far as the speed allows; not beyond it, unless `may_pass`."""
     speed = trait[STEP, u]
@@ -317,7 +315,7 @@ def walk(unit, trait, scratch, u, dx, dy, may_pass):
         scratch[WISH_Y, u] = speed * dy / distance
 
 
-@njit(**options)
+@njit(**leaf)
 def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
     """Everybody shoots, heals, or wishes to go somewhere; harm and healing are kept apart until the loop's end."""
     n_units = unit.shape[1]
@@ -356,8 +354,8 @@ def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
         unit[COOLDOWN, u] = max(cooldown, 0.0)
 
 
-@njit(**options)
-def move(unit, trait, rule, scratch, walkable, near_wall, has_air):
+@njit(**leaf)
+def move(unit, trait, pair, rule, scratch, walkable, near_wall):
     """All go where they wish at once, then are pushed apart, then out of walls."""
     n_units = unit.shape[1]
     for u in range(n_units):
@@ -365,9 +363,7 @@ def move(unit, trait, rule, scratch, walkable, near_wall, has_air):
         scratch[OLD_Y, u] = unit[Y, u]
         unit[X, u] += scratch[WISH_X, u]
         unit[Y, u] += scratch[WISH_Y, u]
-    push_apart(unit, trait, scratch, 0.0, rule[LARGEST_PUSH])
-    if has_air:
-        push_apart(unit, trait, scratch, 1.0, rule[LARGEST_PUSH])
+    push_apart(unit, pair, scratch, rule[LARGEST_PUSH])
     for u in range(n_units):
         if unit[HEALTH, u] <= 0.0:
             continue
@@ -377,7 +373,7 @@ def move(unit, trait, rule, scratch, walkable, near_wall, has_air):
             keep_on_floor(unit, trait, walkable, near_wall, u, scratch[OLD_X, u], scratch[OLD_Y, u])
 
 
-@njit(**options)
+@njit(**leaf)
 def settle(unit, mark, trait, rule, scratch):
     """Harm, deaths, healing and regeneration take effect."""
     for u in range(unit.shape[1]):
@@ -402,14 +398,12 @@ def settle(unit, mark, trait, rule, scratch):
         unit[SHIELD, u] = min(shield, trait[MAX_SHIELD, u])
 
 
-@njit(**options)
-def game_loop(
-    unit, mark, streams, game, trait, pair, rule, goal, walkable, near_wall, scratch, n_agents, scripted, has_air
-):
+@njit(**leaf)
+def game_loop(unit, mark, streams, game, trait, pair, rule, goal, walkable, near_wall, scratch, n_agents, scripted):
     """One game loop of one game."""
     decide(unit, mark, trait, pair, rule, goal, n_agents, scripted)
     act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents)
-    move(unit, trait, rule, scratch, walkable, near_wall, has_air)
+    move(unit, trait, pair, rule, scratch, walkable, near_wall)
     settle(unit, mark, trait, rule, scratch)
 
 
@@ -417,19 +411,18 @@ def game_loop(
 def play_loops(units, marks, streams, trait, pair, rule, goal, walkable, near_wall, n_agents, n_loops, scripted):
     """Game loops of all games without orders: for tests."""
     scratch = np.empty((N_SCRATCH, units.shape[2]))
-    has_air = trait[IS_AIR].max() > 0.0
     for game in range(units.shape[0]):
         for _ in range(n_loops):
             game_loop(
                 units[game], marks[game], streams, game, trait, pair, rule, goal, walkable, near_wall, scratch,
-                n_agents, scripted, has_air,
+                n_agents, scripted,
             )  # fmt: skip
 
 
 # --- a step ----------------------------------------------------------------------------------------------------------
 
 
-@njit(**options)
+@njit(**leaf)
 def can_target(unit, trait, rule, n_agents, agent, k):
     """The unit that action 6 + k of this agent aims at, or -1 where it is not to be had."""
     target = k if trait[HEAL, agent] > 0.0 else n_agents + k
@@ -438,10 +431,10 @@ def can_target(unit, trait, rule, n_agents, agent, k):
     if unit[HEALTH, target] <= 0.0:
         return -1
     dx, dy = unit[X, target] - unit[X, agent], unit[Y, target] - unit[Y, agent]
-    return target if np.sqrt(dx * dx + dy * dy) <= rule[SHOOT_RANGE] else -1
+    return target if dx * dx + dy * dy <= rule[SHOOT_RANGE] * rule[SHOOT_RANGE] else -1
 
 
-@njit(**options)
+@njit(**leaf)
 def can_move(unit, rule, walkable, agent, direction):
     """Whether the cell half a move order away is on the floor."""
     reach = rule[MOVE_AMOUNT] / 2.0
@@ -450,7 +443,7 @@ def can_move(unit, rule, walkable, agent, direction):
     return is_walkable(walkable, unit[X, agent] + dx, unit[Y, agent] + dy)
 
 
-@njit(**options)
+@njit(**leaf)
 def give_order(unit, mark, trait, pair, rule, walkable, n_agents, agent, action):
     """Turn an action into a target or a goal; one that is not available is a stop."""
     mark[TARGET, agent] = -1
@@ -471,7 +464,7 @@ def give_order(unit, mark, trait, pair, rule, walkable, n_agents, agent, action)
             mark[TARGET, agent] = target
 
 
-@njit(**options)
+@njit(**leaf)
 def standing(unit, trait, n_agents):
     """Whether a side is out: nobody of it alive, or healers only."""
     n_units = unit.shape[1]
@@ -487,7 +480,7 @@ def standing(unit, trait, n_agents):
     return LOST if enemies_fight else DRAWN
 
 
-@njit(**options)
+@njit(**leaf)
 def reward_of(unit, before, pay, n_agents, outcome):
     """The reward of a step; before [U]: health and shield at its start."""
     lost, kills, own_lost, deaths = 0.0, 0.0, 0.0, 0.0
@@ -523,7 +516,6 @@ def advance(
     n_agents = actions.shape[1]
     scratch = np.empty((N_SCRATCH, n_units))
     before = np.empty(n_units)
-    has_air = trait[IS_AIR].max() > 0.0
     for game in range(n_games):
         unit, mark = units[game], marks[game]
         for u in range(n_units):
@@ -537,9 +529,8 @@ def advance(
                 give_order(unit, mark, trait, pair, rule, walkable, n_agents, agent, actions[game, agent])
         for _ in range(n_loops):
             game_loop(
-                unit, mark, streams, game, trait, pair, rule, goal, walkable, near_wall, scratch, n_agents, scripted,
-                has_air,
-            )  # fmt: skip
+                unit, mark, streams, game, trait, pair, rule, goal, walkable, near_wall, scratch, n_agents, scripted
+            )
         outcomes[game] = standing(unit, trait, n_agents)
         rewards[game] = reward_of(unit, before, pay, n_agents, outcomes[game])
 
@@ -547,7 +538,7 @@ def advance(
 # --- the start of an episode -----------------------------------------------------------------------------------------
 
 
-@njit(**options)
+@njit(**leaf)
 def swap(unit, u, v):
     """Exchange the places of two units."""
     for field in (X, Y):
@@ -556,7 +547,7 @@ def swap(unit, u, v):
         unit[field, v] = kept
 
 
-@njit(**options)
+@njit(**leaf)
 def line_up(unit, kind, n_agents):
     """Give the places within each type of a side to its units by rising x, and y where x are equal."""
     n_units = unit.shape[1]
@@ -570,7 +561,7 @@ def line_up(unit, kind, n_agents):
 
 
 @njit(**options)
-def start(units, marks, streams, games, kind, trait, rule, walkable, near_wall, n_agents):
+def start(units, marks, streams, games, kind, trait, pair, rule, walkable, near_wall, n_agents):
     """Put games [K] to the start: each clump at random in a disc, pushed apart; slots ordered by type, x and y."""
     n_units = units.shape[2]
     scratch = np.empty((N_SCRATCH, n_units))
@@ -592,8 +583,7 @@ def start(units, marks, streams, games, kind, trait, rule, walkable, near_wall, 
             mark[TARGET, u] = mark[SHOT_AT, u] = mark[LAST_ACTION, u] = -1
             mark[HAS_GOAL, u] = 0
         for _ in range(SPAWN_ROUNDS):
-            push_apart(unit, trait, scratch, 0.0, rule[LARGEST_PUSH])
-            push_apart(unit, trait, scratch, 1.0, rule[LARGEST_PUSH])
+            push_apart(unit, pair, scratch, rule[LARGEST_PUSH])
             for u in range(n_units):
                 if trait[IS_AIR, u] > 0.0:
                     keep_in_air(unit, trait, walkable, u)
@@ -605,7 +595,7 @@ def start(units, marks, streams, games, kind, trait, rule, walkable, near_wall, 
 # --- what everybody sees ---------------------------------------------------------------------------------------------
 
 
-@njit(**options)
+@njit(**leaf)
 def show_avail(unit, trait, rule, walkable, n_agents, agent, avail):
     """Available actions [A] of one agent."""
     avail[:] = False
@@ -627,7 +617,7 @@ def available(units, trait, rule, walkable, avail):
             show_avail(units[game], trait, rule, walkable, avail.shape[1], agent, avail[game, agent])
 
 
-@njit(**options)
+@njit(**leaf)
 def put_body(row, at, unit, trait, kind, u, has_health, has_shield, n_types):
     """Health, shield and one-hot type of unit u from entry `at` on; returns the entry after them."""
     if has_health:
@@ -641,25 +631,24 @@ def put_body(row, at, unit, trait, kind, u, has_health, has_shield, n_types):
     return at + n_types
 
 
-@njit(**options)
-def put_other(row, at, first, unit, trait, kind, rule, agent, u, has_health, has_shield, n_types):
+@njit(**leaf)
+def put_other(row, at, first, unit, bodies, rule, agent, u, width):
     """What an agent sees of unit u, if it sees it; returns whether it does. `first` is the leading entry."""
-    if unit[HEALTH, u] <= 0.0:
-        return False
-    sight = rule[SIGHT]
     dx, dy = unit[X, u] - unit[X, agent], unit[Y, u] - unit[Y, agent]
     square = dx * dx + dy * dy
-    if square >= sight * sight:
+    if square >= rule[SIGHT] * rule[SIGHT] or unit[HEALTH, u] <= 0.0:
         return False
+    unit_length = 1.0 / rule[SIGHT]
     row[at] = first
-    row[at + 1] = np.sqrt(square) / sight
-    row[at + 2] = dx / sight
-    row[at + 3] = dy / sight
-    put_body(row, at + 4, unit, trait, kind, u, has_health, has_shield, n_types)
+    row[at + 1] = np.sqrt(square) * unit_length
+    row[at + 2] = dx * unit_length
+    row[at + 3] = dy * unit_length
+    for k in range(4, width):
+        row[at + k] = bodies[u, k]
     return True
 
 
-@njit(**options)
+@njit(**leaf)
 def put_pathing(row, at, unit, rule, walkable, agent):
     """Whether the cells around are on the floor: N, S, E, W two orders away, NE, SW, SE, NW one; off the map counts."""
     near, far = rule[MOVE_AMOUNT], 2.0 * rule[MOVE_AMOUNT]
@@ -671,8 +660,8 @@ def put_pathing(row, at, unit, rule, walkable, agent):
 
 
 @njit(**options)
-def show_agent(unit, mark, kind, trait, rule, show, walkable, n_agents, agent, avail, time, row):
-    """The observation [D] of one agent; zeros where it is dead."""
+def show_agent(unit, mark, kind, trait, rule, show, walkable, bodies, n_agents, agent, avail, time, row):
+    """The observation [D] of one agent; zeros where it is dead. bodies [U, W]: what it would see of each unit."""
     row[:] = 0.0
     n_units = unit.shape[1]
     if show[OBS_TIMESTEP]:
@@ -689,16 +678,14 @@ def show_agent(unit, mark, kind, trait, rule, show, walkable, n_agents, agent, a
     width = 4 + n_types + has_health * (1 + show[ENEMY_SHIELDS])
     for u in range(n_agents, n_units):
         attackable = 1.0 if avail[FIRST_TARGET + u - n_agents] else 0.0
-        put_other(
-            row, at, attackable, unit, trait, kind, rule, agent, u, has_health, show[ENEMY_SHIELDS], n_types
-        )
+        put_other(row, at, attackable, unit, bodies, rule, agent, u, width)
         at += width
     n_actions = avail.shape[0]
     width = 4 + n_types + has_health * (1 + show[ALLY_SHIELDS])
     for u in range(n_agents):
         if u == agent:
             continue
-        sees = put_other(row, at, 1.0, unit, trait, kind, rule, agent, u, has_health, show[ALLY_SHIELDS], n_types)
+        sees = put_other(row, at, 1.0, unit, bodies, rule, agent, u, width)
         at += width
         if show[OBS_LAST_ACTION]:
             if sees and mark[LAST_ACTION, u] >= 0:
@@ -707,7 +694,7 @@ def show_agent(unit, mark, kind, trait, rule, show, walkable, n_agents, agent, a
     put_body(row, at, unit, trait, kind, agent, show[OWN_HEALTH], show[ALLY_SHIELDS], n_types)
 
 
-@njit(**options)
+@njit(**leaf)
 def show_state(unit, mark, kind, trait, show, size, n_agents, n_actions, time, row):
     """The state [S]: allies, enemies, last actions, time."""
     row[:] = 0.0
@@ -742,13 +729,19 @@ def show_state(unit, mark, kind, trait, show, size, n_agents, n_actions, time, r
 def observe(units, marks, clock, limit, games, kind, trait, rule, show, walkable, obs, state, avail):
     """Observations [B, N, D], state [B, S] and available actions [B, N, A] of the games [K]; other rows stay."""
     n_agents, n_actions = avail.shape[1], avail.shape[2]
+    n_units, n_types = units.shape[2], show[N_TYPES]
+    bodies = np.empty((n_units, 6 + n_types), dtype=np.float32)
     for k in range(len(games)):
         game = games[k]
         unit, mark, time = units[game], marks[game], clock[game] / limit
+        bodies[:] = 0.0
+        for u in range(n_units):
+            has_shield = show[ALLY_SHIELDS] if u < n_agents else show[ENEMY_SHIELDS]
+            put_body(bodies[u], 4, unit, trait, kind, u, show[ALL_HEALTH], has_shield, n_types)
         for agent in range(n_agents):
             show_avail(unit, trait, rule, walkable, n_agents, agent, avail[game, agent])
             show_agent(
-                unit, mark, kind, trait, rule, show, walkable, n_agents, agent, avail[game, agent], time,
+                unit, mark, kind, trait, rule, show, walkable, bodies, n_agents, agent, avail[game, agent], time,
                 obs[game, agent],
             )  # fmt: skip
         if show[OBS_INSTEAD_OF_STATE]:

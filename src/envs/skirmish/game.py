@@ -150,6 +150,7 @@ class Skirmish(BatchedGame):
             games,
             t.kind,
             t.trait,
+            t.pair,
             t.rule,
             t.walkable,
             t.near_wall,

@@ -17,7 +17,7 @@ class Tables(NamedTuple):
 
     kind: Array  # [U] int64: place of the type in the one-hot code
     trait: Array  # [traits, U]
-    pair: Array  # [3, U, U]
+    pair: Array  # [pairs, U, U]
     rule: Array  # [rules]
     goal: Array  # [2, 3]: where scripted allies and enemies go: x, y, whether there is such a place
     walkable: Array  # [SIZE, SIZE] bool
@@ -83,13 +83,15 @@ def _traits(game_map: Map, units: list[UnitType]) -> Array:
 
 
 def _pairs(game_map: Map, units: list[UnitType]) -> Array:
-    """Reach and acquire are squared distances between centres; zero where u has nothing for v. A hit is damage to v."""
+    """Squared distances between centres, and the damage of a hit; zero where u has nothing for v, or cannot touch it."""
     n_agents, look = len(game_map.allies), game_map.rules.acquire
     pair = np.zeros((len(core.PAIRS), len(units), len(units)))
     for u, unit in enumerate(units):
         for v, other in enumerate(units):
             is_foe = (u < n_agents) != (v < n_agents)
             radii = unit.radius + other.radius
+            if unit.is_air == other.is_air:
+                pair[core.TOUCH, u, v] = radii**2
             if unit.weapon and is_foe and ("air" if other.is_air else "ground") in unit.weapon.targets:
                 bonus = sum(unit.weapon.bonus.get(attribute, 0.0) for attribute in other.attributes)
                 pair[core.HIT, u, v] = unit.weapon.damage + bonus
