@@ -1,10 +1,10 @@
-"""Scripted policies for Skirmish with full sight of the game: chance, standing one's ground, and focus fire with kiting.
+"""Scripted policies for Skirmish with full sight of the game: chance, charging, and holding, focus fire and kiting.
 
 What they earn on each map stands in docs/environments.md, with the command that made it; tests hold the order of it.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,30 @@ if TYPE_CHECKING:
 SHORT_RANGE = 1.0  # cells from edge to edge; weapons of at most this range belong to melee units, which can be kited
 LOADING = 3.0  # game loops; a weapon that needs longer gives time for a step back
 CAUTION = 3.0  # cells from edge to edge; melee units nearer than this are walked away from
-OUT_OF_THE_QUESTION = 1e9
+PATIENCE = 25  # steps for which the agents wait where they stand; enemies that have somewhere to go have come by then
+DOOMED, FAR = 1e6, 1e9  # added to scores: taken last; never taken
+
+
+class Sight(NamedTuple):
+    """What a script knows of B games; U units, of which the first N are the agents."""
+
+    avail_actions: Array  # [B, N, A]
+    towards: Array  # [B, N, U, 2] from agents to units
+    distance: Array  # [B, N, U] between centres
+    vigour: Array  # [B, U] health and shield
+    is_alive: Array  # [B, U]
+    wanted: Array  # [B, N, U]: living enemies that an agent can hurt, living allies that a healer can heal
+
+
+def look(game: "Skirmish") -> Sight:
+    """The present state."""
+    core, pair, n_agents = game.core, game.tables.pair, game.info.n_agents
+    position = game.units[:, [core.X, core.Y]].swapaxes(1, 2)  # [B, U, 2]
+    towards = position[:, None] - position[:, :n_agents, None]  # [B, N, U, 2]
+    is_alive = game.units[:, core.HEALTH] > 0
+    vigour = game.units[:, core.HEALTH] + game.units[:, core.SHIELD]
+    wanted = (pair[core.REACH, :n_agents] > 0) & is_alive[:, None]  # what has no reach can neither be hurt nor healed
+    return Sight(game.avail_actions(), towards, np.sqrt((towards**2).sum(-1)), vigour, is_alive, wanted)
 
 
 def uniform_random(game: "Skirmish") -> Array:
@@ -26,62 +49,74 @@ def uniform_random(game: "Skirmish") -> Array:
 
 
 def nearest_first(game: "Skirmish") -> Array:
-    """Shoot at, or else walk to, the nearest enemy that one can hurt; healers help the most wounded. Returns [B, N]."""
-    return _fight(game, is_focused=False, is_kiting=False)
+    """Go to the nearest enemy, and shoot at the nearest in reach; healers heal the weakest. Returns [B, N]."""
+    sight = look(game)
+    scores = np.where(_is_healer(game)[:, None], sight.vigour[:, None], sight.distance)
+    return _aim(game, sight, scores, approach(sight))
 
 
 def focus_and_kite(game: "Skirmish") -> Array:
-    """All shoot at the weakest enemy in reach, and step back from melee units while they load. Returns [B, N]."""
-    return _fight(game, is_focused=True, is_kiting=True)
+    """Wait for the enemies, shoot at the weakest, and step back from melee units while loading. Returns [B, N]."""
+    sight = look(game)
+    core, n_agents = game.core, game.info.n_agents
+    in_fight = (sight.avail_actions[..., core.FIRST_TARGET :] & ~_is_healer(game)[:, None]).any((1, 2))  # [B]
+    goes = in_fight | (game.clock >= PATIENCE) | (game.tables.goal[1, 2] == 0)
+    idle = np.where(goes[:, None], approach(sight), core.STOP)
+    actions = _aim(game, sight, sight.vigour[:, None] + 0.01 * sight.distance, idle, is_sparing=True)
+    flees, away = _threatened(game, sight)
+    actions = np.where(flees, _step(sight.avail_actions, away), actions)
+    return np.where(sight.is_alive[:, :n_agents], actions, core.NO_OP)
 
 
-def _fight(game: "Skirmish", is_focused: bool, is_kiting: bool) -> Array:
-    core, pair, trait = game.core, game.tables.pair, game.tables.trait
-    n_agents, n_units = game.info.n_agents, game.units.shape[2]
-    avail_actions = game.avail_actions()  # [B, N, A]
-    position = game.units[:, [core.X, core.Y]].swapaxes(1, 2)  # [B, U, 2]
-    towards = position[:, None] - position[:, :n_agents, None]  # [B, N, U, 2]
-    distance = np.sqrt((towards**2).sum(-1))  # [B, N, U]
-    vigour = game.units[:, core.HEALTH] + game.units[:, core.SHIELD]  # [B, U]
-    is_alive = game.units[:, core.HEALTH] > 0  # [B, U]
-    is_healer = trait[core.HEAL, :n_agents] > 0  # [N]
-    can_hurt = pair[core.HIT, :n_agents] > 0  # [N, U]
-    # fighters go for enemies, healers for fighters of their own side
-    wanted = np.where(is_healer[:, None], pair[core.REACH, :n_agents] > 0, can_hurt) & is_alive[:, None]  # [B, N, U]
-    goal = np.where(wanted, distance, OUT_OF_THE_QUESTION).argmin(-1)  # [B, N]: whom to walk to
-    actions = _step(avail_actions, _of(towards, goal))
-    # whom to shoot or heal: action 6 + k aims at enemy k, or at ally k for a healer
-    score_of_foes = vigour[:, None] + 0.01 * distance if is_focused else distance  # [B, N, U]: the least is shot at
-    wounded = vigour < trait[core.MAX_HEALTH] + trait[core.MAX_SHIELD]  # [B, U]
-    n_targets = avail_actions.shape[-1] - core.FIRST_TARGET
-    for agent in range(n_agents):
-        first = 0 if is_healer[agent] else n_agents
-        last = min(first + n_targets, n_units)
-        can_aim = avail_actions[:, agent, core.FIRST_TARGET : core.FIRST_TARGET + last - first]
-        can_aim = can_aim & wanted[:, agent, first:last]
-        score = score_of_foes[:, agent, first:last]
-        if is_healer[agent]:
-            can_aim, score = can_aim & wounded[:, first:last], vigour[:, first:last]
-        target = np.where(can_aim, score, OUT_OF_THE_QUESTION).argmin(-1)  # [B]
+def approach(sight: Sight) -> Array:
+    """A step towards the nearest that one can hurt or heal. Returns [B, N]."""
+    goal = np.where(sight.wanted, sight.distance, FAR).argmin(-1)  # [B, N]
+    return _step(sight.avail_actions, _of(sight.towards, goal))
+
+
+def _aim(game: "Skirmish", sight: Sight, scores: Array, idle: Array, is_sparing: bool = False) -> Array:
+    """Each agent's target of least score [B, N, U] that is available, or else its `idle` action [B, N].
+
+    is_sparing: agents choose one by one, and what those before will kill with their next shot comes last.
+    """
+    core, trait, n_agents = game.core, game.tables.trait, game.info.n_agents
+    n_targets = sight.avail_actions.shape[-1] - core.FIRST_TARGET
+    is_hurt = game.units[:, core.HEALTH] < trait[core.MAX_HEALTH]  # [B, U]
+    scores, actions = np.broadcast_to(scores, sight.distance.shape), idle.copy()
+    left, games = sight.vigour.copy(), np.arange(len(actions))  # left: after the shots of the agents before
+    fires = game.units[:, core.COOLDOWN, :n_agents] < game.n_loops  # [B, N] within this step
+    for agent, heals in enumerate(_is_healer(game)):
+        units = slice(0, n_agents) if heals else slice(n_agents, n_agents + n_targets)
+        n_units = units.stop - units.start
+        can_aim = sight.avail_actions[:, agent, core.FIRST_TARGET : core.FIRST_TARGET + n_units]
+        can_aim = can_aim & sight.wanted[:, agent, units] & (is_hurt[:, units] | ~heals)  # [B, targets]
+        score = scores[:, agent, units] + DOOMED * (is_sparing & (left[:, units] <= 0))
+        target = np.where(can_aim, score, FAR).argmin(-1)  # [B]
+        shoots = fires[:, agent] & can_aim.any(-1) & ~heals
+        left[games, units.start + target] -= shoots * _damage(game)[agent, units.start + target]
         actions[:, agent] = np.where(can_aim.any(-1), core.FIRST_TARGET + target, actions[:, agent])
-    if is_kiting:
-        actions = _kite(game, actions, avail_actions, towards, distance, is_alive)
-    return np.where(is_alive[:, :n_agents], actions, core.NO_OP)
+    return np.where(sight.is_alive[:, :n_agents], actions, core.NO_OP)
 
 
-def _kite(game: "Skirmish", actions: Array, avail_actions: Array, towards: Array, distance: Array, is_alive: Array) -> Array:
-    """Ranged agents whose weapon loads step away from the nearest melee unit that is close. Returns [B, N]."""
-    core, pair, trait = game.core, game.tables.pair, game.tables.trait
-    n_agents = game.info.n_agents
-    gap = distance - trait[core.RADIUS, :n_agents, None] - trait[core.RADIUS]  # [B, N, U] edge to edge
-    weapon = np.sqrt(pair[core.REACH]) - trait[core.RADIUS, :, None] - trait[core.RADIUS]  # [U, U] range where it has one
-    is_threat = (pair[core.HIT, :, :n_agents].T > 0) & (weapon[:, :n_agents].T <= SHORT_RANGE)  # [N, U]
-    is_ranged = (np.where(pair[core.HIT, :n_agents] > 0, weapon[:n_agents], 0.0) > SHORT_RANGE).any(-1)  # [N]
-    near = np.where(is_threat & is_alive[:, None], gap, OUT_OF_THE_QUESTION)  # [B, N, U]
-    threat = near.argmin(-1)  # [B, N]
+def _threatened(game: "Skirmish", sight: Sight) -> tuple[Array, Array]:
+    """Which ranged agents should leave a melee unit [B, N], and where to [B, N, 2]."""
+    core, pair, trait, n_agents = game.core, game.tables.pair, game.tables.trait, game.info.n_agents
+    radii = trait[core.RADIUS, :, None] + trait[core.RADIUS]  # [U, U]
+    weapon = np.where(pair[core.HIT] > 0, np.sqrt(pair[core.REACH]) - radii, 0.0)  # [U, U] range
+    is_ranged = (weapon[:n_agents] > SHORT_RANGE).any(-1)  # [N]
+    is_melee = ((weapon[:, :n_agents] > 0) & (weapon[:, :n_agents] <= SHORT_RANGE)).T  # [N, U]
+    gap = np.where(is_melee & sight.is_alive[:, None], sight.distance - radii[:n_agents], FAR)  # [B, N, U]
     loads = game.units[:, core.COOLDOWN, :n_agents] > LOADING  # [B, N]
-    flees = loads & is_ranged & (near.min(-1) < CAUTION)
-    return np.where(flees, _step(avail_actions, -_of(towards, threat)), actions)
+    return loads & is_ranged & (gap.min(-1) < CAUTION), -_of(sight.towards, gap.argmin(-1))
+
+
+def _damage(game: "Skirmish") -> Array:
+    core, pair, trait = game.core, game.tables.pair, game.tables.trait
+    return trait[core.HITS, :, None] * np.maximum(pair[core.HIT] - trait[core.ARMOUR], 0)  # [U, U] of a whole shot
+
+
+def _is_healer(game: "Skirmish") -> Array:
+    return game.tables.trait[game.core.HEAL, : game.info.n_agents] > 0  # [N]
 
 
 def _of(values: Array, chosen: Array) -> Array:
@@ -93,9 +128,9 @@ def _step(avail_actions: Array, direction: Array) -> Array:
     """The available move that leads farthest along direction [B, N, 2], or else a stop. Returns [B, N]."""
     x, y = direction[..., 0], direction[..., 1]
     along = np.stack([y, -y, x, -x], axis=-1)  # [B, N, 4]: north, south, east, west
-    along = np.where(avail_actions[..., 2:6], along, -OUT_OF_THE_QUESTION)
-    can_stop, best = 1, along.argmax(-1)
-    return np.where(along.max(-1) > 0, 2 + best, can_stop)
+    along = np.where(avail_actions[..., 2:6], along, -FAR)
+    stop, north = 1, 2
+    return np.where(along.max(-1) > 0, north + along.argmax(-1), stop)
 
 
 def reference_policies(game: "Skirmish") -> dict[str, Policy]:
