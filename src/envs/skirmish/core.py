@@ -61,14 +61,30 @@ UNARMED = 1e6  # added to the squared distance of targets that cannot hurt: they
 SPAWN_ROUNDS = 40  # of pushing apart
 SAME_POINT = 1e-6  # cells; units nearer than floats can tell are taken to be so far apart
 
-options = {"cache": True, "nogil": True, "error_model": "numpy"}
-leaf = {**options, "_nrt": False, "forceinline": True}
+
+def compiled(function, **flags):
+    """The function compiled on first use; the result is kept beside this file, or else in the user's cache folder.
+
+    Where neither can be written to it is compiled anew in every process, which numba alone would refuse.
+    """
+    try:
+        return njit(cache=True, nogil=True, error_model="numpy", **flags)(function)
+    except RuntimeError:  # numba found no folder to keep it in
+        return njit(nogil=True, error_model="numpy", **flags)(function)
+
+
+def part(function):
+    """A compiled function that others call, and that makes no arrays: it is put into its callers as it stands.
+
+    Without numba's reference counts, which would take half of the time, one for each array of each call.
+    """
+    return compiled(function, forceinline=True, _nrt=False)
 
 
 # --- randomness: splitmix64, one stream a game -----------------------------------------------------------------------
 
 
-@njit(**leaf)
+@part
 def uniform(streams, game):
     """A number in [0, 1) from the stream of this game."""
     state = streams[game] + np.uint64(0x9E3779B97F4A7C15)
@@ -82,7 +98,7 @@ def uniform(streams, game):
 # --- floor and collisions --------------------------------------------------------------------------------------------
 
 
-@njit(**leaf)
+@part
 def is_walkable(walkable, x, y):
     """Whether the cell of this point is on the floor."""
     if x < 0.0 or y < 0.0:
@@ -91,7 +107,7 @@ def is_walkable(walkable, x, y):
     return column < walkable.shape[0] and row < walkable.shape[1] and walkable[column, row]
 
 
-@njit(**leaf)
+@part
 def push_apart(unit, pair, scratch, largest):
     """Every living unit moves by half of each of its overlaps with others of its layer, from one set of positions."""
     n_units = unit.shape[1]
@@ -125,7 +141,7 @@ def push_apart(unit, pair, scratch, largest):
         unit[Y, u] += dy
 
 
-@njit(**leaf)
+@part
 def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
     """Move a ground unit out of the wall that it is deepest in, twice; one that is still off the floor goes back."""
     radius = trait[RADIUS, u]
@@ -156,7 +172,7 @@ def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
         unit[Y, u] = old_y
 
 
-@njit(**leaf)
+@part
 def keep_in_air(unit, trait, walkable, u):
     """Air units cross walls, and stay on the map."""
     radius = trait[RADIUS, u]
@@ -167,7 +183,7 @@ def keep_in_air(unit, trait, walkable, u):
 # --- one game loop ---------------------------------------------------------------------------------------------------
 
 
-@njit(**leaf)
+@part
 def choose_foe(unit, mark, trait, pair, u, low, high):
     """The target of a scripted fighter among the units low to high - 1: see docs/environments.md, the enemies' policy."""
     x, y = unit[X, u], unit[Y, u]
@@ -200,7 +216,7 @@ def choose_foe(unit, mark, trait, pair, u, low, high):
     return near if near >= 0 else target
 
 
-@njit(**leaf)
+@part
 def choose_patient(unit, mark, trait, pair, u, low, high):
     """The target of a scripted healer on its own side, low to high - 1: it stays with one until that is well."""
     x, y = unit[X, u], unit[Y, u]
@@ -220,7 +236,7 @@ def choose_patient(unit, mark, trait, pair, u, low, high):
     return best
 
 
-@njit(**leaf)
+@part
 def follow(unit, mark, trait, rule, u, low, high):
     """A scripted healer without patients goes to the nearest unit of its side that is no healer, and keeps near it."""
     best, nearest = -1, np.inf
@@ -238,7 +254,7 @@ def follow(unit, mark, trait, rule, u, low, high):
         unit[GOAL_Y, u] = unit[Y, best]
 
 
-@njit(**leaf)
+@part
 def decide(unit, mark, trait, pair, rule, goal, n_agents, are_allies_scripted):
     """Targets and goals of all scripted units."""
     n_units = unit.shape[1]
@@ -259,7 +275,7 @@ def decide(unit, mark, trait, pair, rule, goal, n_agents, are_allies_scripted):
             unit[GOAL_Y, u] = goal[side, 1]
 
 
-@njit(**leaf)
+@part
 def strike(scratch, trait, rule, damage, n_hits, v):
     """Hits on unit v: shields take them whole, health what armour leaves of the rest."""
     for _ in range(n_hits):
@@ -271,7 +287,7 @@ def strike(scratch, trait, rule, damage, n_hits, v):
     scratch[HARMED, v] = 1.0
 
 
-@njit(**leaf)
+@part
 def fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target):
     """All that a shot of u at its target does."""
     n_hits = int(trait[HITS, u])
@@ -288,7 +304,7 @@ def fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target):
             strike(scratch, trait, rule, pair[HIT, u, v], n_hits, v)
 
 
-@njit(**leaf)
+@part
 def heal(unit, mark, trait, scratch, u, target):
     """What a healer gives in one loop, as far as its energy and the wounds of its patient go."""
     amount = min(trait[HEAL, u], trait[HEALTH_PER_ENERGY, u] * unit[ENERGY, u])
@@ -299,7 +315,7 @@ def heal(unit, mark, trait, scratch, u, target):
         mark[SHOT_AT, u] = target
 
 
-@njit(**leaf)
+@part
 def walk(unit, trait, scratch, u, dx, dy, may_pass):
     """Wish to go towards (dx, dy) away, as far as the speed allows; not beyond it, unless `may_pass`."""
     speed = trait[STEP, u]
@@ -315,7 +331,7 @@ def walk(unit, trait, scratch, u, dx, dy, may_pass):
         scratch[WISH_Y, u] = speed * dy / distance
 
 
-@njit(**leaf)
+@part
 def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
     """Everybody shoots, heals, or wishes to go somewhere; harm and healing are kept apart until the loop's end."""
     n_units = unit.shape[1]
@@ -354,7 +370,7 @@ def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
         unit[COOLDOWN, u] = max(cooldown, 0.0)
 
 
-@njit(**leaf)
+@part
 def move(unit, trait, pair, rule, scratch, walkable, near_wall):
     """All go where they wish at once, then are pushed apart, then out of walls."""
     n_units = unit.shape[1]
@@ -373,7 +389,7 @@ def move(unit, trait, pair, rule, scratch, walkable, near_wall):
             keep_on_floor(unit, trait, walkable, near_wall, u, scratch[OLD_X, u], scratch[OLD_Y, u])
 
 
-@njit(**leaf)
+@part
 def settle(unit, mark, trait, rule, scratch):
     """Harm, deaths, healing and regeneration take effect."""
     for u in range(unit.shape[1]):
@@ -398,7 +414,7 @@ def settle(unit, mark, trait, rule, scratch):
         unit[SHIELD, u] = min(shield, trait[MAX_SHIELD, u])
 
 
-@njit(**leaf)
+@part
 def game_loop(unit, mark, streams, game, trait, pair, rule, goal, walkable, near_wall, scratch, n_agents, scripted):
     """One game loop of one game."""
     decide(unit, mark, trait, pair, rule, goal, n_agents, scripted)
@@ -407,7 +423,7 @@ def game_loop(unit, mark, streams, game, trait, pair, rule, goal, walkable, near
     settle(unit, mark, trait, rule, scratch)
 
 
-@njit(**options)
+@compiled
 def play_loops(units, marks, streams, trait, pair, rule, goal, walkable, near_wall, n_agents, n_loops, scripted):
     """Game loops of all games without orders: for tests."""
     scratch = np.empty((N_SCRATCH, units.shape[2]))
@@ -422,7 +438,7 @@ def play_loops(units, marks, streams, trait, pair, rule, goal, walkable, near_wa
 # --- a step ----------------------------------------------------------------------------------------------------------
 
 
-@njit(**leaf)
+@part
 def can_target(unit, trait, rule, n_agents, agent, k):
     """The unit that action 6 + k of this agent aims at, or -1 where it is not to be had."""
     target = k if trait[HEAL, agent] > 0.0 else n_agents + k
@@ -434,7 +450,7 @@ def can_target(unit, trait, rule, n_agents, agent, k):
     return target if dx * dx + dy * dy <= rule[SHOOT_RANGE] * rule[SHOOT_RANGE] else -1
 
 
-@njit(**leaf)
+@part
 def can_move(unit, rule, walkable, agent, direction):
     """Whether the cell half a move order away is on the floor."""
     reach = rule[MOVE_AMOUNT] / 2.0
@@ -443,7 +459,7 @@ def can_move(unit, rule, walkable, agent, direction):
     return is_walkable(walkable, unit[X, agent] + dx, unit[Y, agent] + dy)
 
 
-@njit(**leaf)
+@part
 def give_order(unit, mark, trait, pair, rule, walkable, n_agents, agent, action):
     """Turn an action into a target or a goal; one that is not available is a stop."""
     mark[TARGET, agent] = -1
@@ -464,7 +480,7 @@ def give_order(unit, mark, trait, pair, rule, walkable, n_agents, agent, action)
             mark[TARGET, agent] = target
 
 
-@njit(**leaf)
+@part
 def standing(unit, trait, n_agents):
     """Whether a side is out: nobody of it alive, or healers only."""
     n_units = unit.shape[1]
@@ -480,7 +496,7 @@ def standing(unit, trait, n_agents):
     return LOST if enemies_fight else DRAWN
 
 
-@njit(**leaf)
+@part
 def reward_of(unit, before, pay, n_agents, outcome):
     """The reward of a step; before [U]: health and shield at its start."""
     lost, kills, own_lost, deaths = 0.0, 0.0, 0.0, 0.0
@@ -507,7 +523,7 @@ def reward_of(unit, before, pay, n_agents, outcome):
     return reward * pay[SCALE]
 
 
-@njit(**options)
+@compiled
 def advance(
     units, marks, streams, actions, trait, pair, rule, pay, goal, walkable, near_wall, n_loops, scripted, rewards, outcomes
 ):
@@ -538,7 +554,7 @@ def advance(
 # --- the start of an episode -----------------------------------------------------------------------------------------
 
 
-@njit(**leaf)
+@part
 def swap(unit, u, v):
     """Exchange the places of two units."""
     for field in (X, Y):
@@ -547,7 +563,7 @@ def swap(unit, u, v):
         unit[field, v] = kept
 
 
-@njit(**leaf)
+@part
 def line_up(unit, kind, n_agents):
     """Give the places within each type of a side to its units by rising x, and y where x are equal."""
     n_units = unit.shape[1]
@@ -560,7 +576,7 @@ def line_up(unit, kind, n_agents):
             v -= 1
 
 
-@njit(**options)
+@compiled
 def start(units, marks, streams, games, kind, trait, pair, rule, walkable, near_wall, n_agents):
     """Put games [K] to the start: each clump at random in a disc, pushed apart; slots ordered by type, x and y."""
     n_units = units.shape[2]
@@ -595,7 +611,7 @@ def start(units, marks, streams, games, kind, trait, pair, rule, walkable, near_
 # --- what everybody sees ---------------------------------------------------------------------------------------------
 
 
-@njit(**leaf)
+@part
 def show_avail(unit, trait, rule, walkable, n_agents, agent, avail):
     """Available actions [A] of one agent."""
     avail[:] = False
@@ -609,7 +625,7 @@ def show_avail(unit, trait, rule, walkable, n_agents, agent, avail):
         avail[FIRST_TARGET + k] = can_target(unit, trait, rule, n_agents, agent, k) >= 0
 
 
-@njit(**options)
+@compiled
 def available(units, trait, rule, walkable, avail):
     """Available actions [B, N, A] of all games."""
     for game in range(avail.shape[0]):
@@ -617,7 +633,7 @@ def available(units, trait, rule, walkable, avail):
             show_avail(units[game], trait, rule, walkable, avail.shape[1], agent, avail[game, agent])
 
 
-@njit(**leaf)
+@part
 def put_body(row, at, unit, trait, kind, u, has_health, has_shield, n_types):
     """Health, shield and one-hot type of unit u from entry `at` on; returns the entry after them."""
     if has_health:
@@ -631,7 +647,7 @@ def put_body(row, at, unit, trait, kind, u, has_health, has_shield, n_types):
     return at + n_types
 
 
-@njit(**leaf)
+@part
 def put_other(row, at, first, unit, bodies, rule, agent, u, width):
     """What an agent sees of unit u, if it sees it; returns whether it does. `first` is the leading entry."""
     dx, dy = unit[X, u] - unit[X, agent], unit[Y, u] - unit[Y, agent]
@@ -648,7 +664,7 @@ def put_other(row, at, first, unit, bodies, rule, agent, u, width):
     return True
 
 
-@njit(**leaf)
+@part
 def put_pathing(row, at, unit, rule, walkable, agent):
     """Whether the cells around are on the floor: N, S, E, W two orders away, NE, SW, SE, NW one; off the map counts."""
     near, far = rule[MOVE_AMOUNT], 2.0 * rule[MOVE_AMOUNT]
@@ -659,7 +675,7 @@ def put_pathing(row, at, unit, rule, walkable, agent):
         row[at + k] = 1.0 if not is_inside or is_walkable(walkable, x, y) else 0.0
 
 
-@njit(**options)
+@part
 def show_agent(unit, mark, kind, trait, rule, show, walkable, bodies, n_agents, agent, avail, time, row):
     """The observation [D] of one agent; zeros where it is dead. bodies [U, W]: what it would see of each unit."""
     row[:] = 0.0
@@ -694,7 +710,7 @@ def show_agent(unit, mark, kind, trait, rule, show, walkable, bodies, n_agents, 
     put_body(row, at, unit, trait, kind, agent, show[OWN_HEALTH], show[ALLY_SHIELDS], n_types)
 
 
-@njit(**leaf)
+@part
 def show_state(unit, mark, kind, trait, show, size, n_agents, n_actions, time, row):
     """The state [S]: allies, enemies, last actions, time."""
     row[:] = 0.0
@@ -725,7 +741,7 @@ def show_state(unit, mark, kind, trait, show, size, n_agents, n_actions, time, r
         row[at] = time
 
 
-@njit(**options)
+@compiled
 def observe(units, marks, clock, limit, games, kind, trait, rule, show, walkable, obs, state, avail):
     """Observations [B, N, D], state [B, S] and available actions [B, N, A] of the games [K]; other rows stay."""
     n_agents, n_actions = avail.shape[1], avail.shape[2]

@@ -215,7 +215,12 @@ def load_map(name: str) -> Map:
     """The map of this name; ConfigError with the list of maps where there is none."""
     if name not in map_names():
         raise unknown("env_args.map_name", name, map_names())
-    data, rules = _read(FOLDER / "maps" / f"{name}.yaml", MapData), load_rules()
+    return build_map(name, _read(FOLDER / "maps" / f"{name}.yaml", MapData))
+
+
+def build_map(name: str, data: MapData) -> Map:
+    """The map with its floor and units; ConfigError where they do not fit together."""
+    rules = load_rules()
     walkable = floor_cells(data.floor)
     allies, enemies = _line_up(data.allies, rules), _line_up(data.enemies, rules)
     for unit, unit_name, (x, y) in [*allies, *enemies]:

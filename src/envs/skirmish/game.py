@@ -12,12 +12,9 @@ from utils.errors import ConfigError
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
     "game_version": (None, "there is no StarCraft here"),
-    "continuing_episode": (False, "the step limit always is a truncation; bootstrap_truncated says what it is worth"),
     "heuristic_ai": (False, "agents obey actions; scripted policies are in envs/skirmish/scripted.py"),
     "heuristic_rest": (False, "it belongs to heuristic_ai"),
     "obs_terrain_height": (False, "every floor is flat"),
-    "replay_dir": ("", "a game is written as an animation, not as a replay of StarCraft"),
-    "replay_prefix": ("", "a game is written as an animation, not as a replay of StarCraft"),
     "debug": (False, "there is nothing to print"),
 }
 
@@ -66,7 +63,7 @@ class Skirmish(BatchedGame):
         reward_scale: bool = True,
         reward_scale_rate: float = 20.0,
         reward_shield_regen: bool = True,
-        continuing_episode: bool = False,
+        continuing_episode: bool = True,
         difficulty: str = "7",
         game_version: str | None = None,
         heuristic_ai: bool = False,
@@ -97,10 +94,11 @@ class Skirmish(BatchedGame):
         self.map = load_map(map_name)
         self.tables = tables.make_tables(self.map, move_amount)
         self.n_loops = step_mul
+        self.time_out_is_end = not continuing_episode
         self.allies_are_scripted = False  # True, in tests: they play as the enemies do, and actions are ignored
         shown = Shown(
             obs_all_health,
-            obs_own_health,
+            obs_all_health or obs_own_health,
             obs_last_action,
             obs_pathing_grid,
             obs_timestep_number,
@@ -177,7 +175,10 @@ class Skirmish(BatchedGame):
             reward,
             self.outcome,
         )
-        return reward, self.outcome != self.core.RUNNING
+        terminated = self.outcome != self.core.RUNNING
+        if self.time_out_is_end:
+            terminated |= self.clock + 1 >= self.info.episode_limit
+        return reward, terminated
 
     def observe(self) -> Observation:
         n_games, n_agents, info = self.batch_size, self.info.n_agents, self.info
