@@ -28,6 +28,7 @@ class BattleFacts(NamedTuple):
     health: Array  # [B, N] share of full health
     shield: Array  # [B, N] share of the full shield; 0 where there is none
     enemy_health: Array  # [B, M]
+    enemy_shield: Array  # [B, M]
     distance: Array  # [B, N, N] cells between the centres of allies, the dead where they fell
     position: Array  # [B, N + M, 2] cells
 
@@ -246,6 +247,7 @@ class Skirmish(BatchedGame):
             health[:, :n_agents],
             shield[:, :n_agents],
             health[:, n_agents:],
+            shield[:, n_agents:],
             distance[:, :, :n_agents],
             position,
         )
