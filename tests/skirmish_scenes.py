@@ -142,7 +142,7 @@ class SlowLoop:
             target = self.mark["target"][u] = -1
         is_walking = False
         if target >= 0 and self.square(u, target) > self.pair["reach"][u][target]:
-            self.walk(u, self.was["x"][target], self.was["y"][target], stops_there=False)
+            self.walk(u, self.was["x"][target], self.was["y"][target])
             is_walking = True
         elif target >= 0 and self.heals(u):
             self.heal(u, target)
@@ -150,22 +150,22 @@ class SlowLoop:
             self.shoot(u, target)
             cooldown += self.trait["period"][u] + self.rule["jitter_low"] + self.rule["jitter_span"] * self.random()
         elif target < 0 and self.mark["has_goal"][u]:
-            self.walk(u, self.unit["goal_x"][u], self.unit["goal_y"][u], stops_there=True)
+            self.walk(u, self.unit["goal_x"][u], self.unit["goal_y"][u])
             is_walking = True
         if not is_walking:
             self.unit["speed"][u] = 0.0
         self.unit["cooldown"][u] = max(cooldown, 0.0)
 
-    def walk(self, u: int, x: float, y: float, stops_there: bool) -> None:
+    def walk(self, u: int, x: float, y: float) -> None:
         speed = self.trait["step"][u]
         if self.trait["acceleration"][u] > 0:
             speed = min(speed, self.was["speed"][u] + self.trait["acceleration"][u])
         self.unit["speed"][u] = speed
         dx, dy = x - self.was["x"][u], y - self.was["y"][u]
         distance = math.sqrt(dx * dx + dy * dy)
-        if stops_there and distance <= speed:
+        if distance <= speed:
             self.wish[u] = dx, dy
-        elif distance > 0:
+        else:
             self.wish[u] = speed * dx / distance, speed * dy / distance
 
     def heal(self, u: int, target: int) -> None:

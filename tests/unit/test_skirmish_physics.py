@@ -165,6 +165,19 @@ def test_units_push_each_other_out_and_walls_hold():
     assert not game.avail_actions()[0, 0, NORTH] and game.avail_actions()[0, 0, [SOUTH, EAST, WEST]].all()
 
 
+def test_those_who_fly_stay_on_the_map():
+    for x, y, action in ((20, 31, NORTH), (20, 1, SOUTH), (31, 20, EAST), (1, 20, WEST)):
+        game = scene([["marine", 20, 20], ["medivac", x, y]], [["zealot", 10, 10]] * 2, step_mul=1)
+        game.units[0, core.GOAL_X, 1], game.units[0, core.GOAL_Y, 1] = x + 2 * (x - 16), y + 2 * (y - 16)
+        game.marks[0, core.HAS_GOAL, 1] = 1
+        t = game.tables
+        core.play_loops(
+            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, t.goal, t.walkable, t.near_wall, 2, 40, False
+        )
+        place = game.units[0, core.X if action in (EAST, WEST) else core.Y, 1]
+        assert place == (0.75 if action in (SOUTH, WEST) else 32 - 0.75)
+
+
 def test_two_in_one_place_part():
     game = scene([["marine", 16, 16], ["marine", 16, 16]], [FAR_AWAY], step_mul=1)
     play(game, STOP, STOP, steps=40)

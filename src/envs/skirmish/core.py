@@ -316,17 +316,17 @@ def heal(unit, mark, trait, scratch, u, target):
 
 
 @part
-def walk(unit, trait, scratch, u, dx, dy, may_pass):
-    """Wish to go towards (dx, dy) away, as far as the speed allows; not beyond it, unless `may_pass`."""
+def walk(unit, trait, scratch, u, dx, dy):
+    """Wish to go towards (dx, dy) away, as far as the speed allows, and not beyond it."""
     speed = trait[STEP, u]
     if trait[ACCELERATION, u] > 0.0:
         speed = min(speed, unit[SPEED, u] + trait[ACCELERATION, u])
     unit[SPEED, u] = speed
     distance = np.sqrt(dx * dx + dy * dy)
-    if distance <= speed and not may_pass:
+    if distance <= speed:
         scratch[WISH_X, u] = dx
         scratch[WISH_Y, u] = dy
-    elif distance > 0.0:
+    else:
         scratch[WISH_X, u] = speed * dx / distance
         scratch[WISH_Y, u] = speed * dy / distance
 
@@ -354,7 +354,7 @@ def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
         if target >= 0:
             dx, dy = unit[X, target] - unit[X, u], unit[Y, target] - unit[Y, u]
             if dx * dx + dy * dy > pair[REACH, u, target]:
-                walk(unit, trait, scratch, u, dx, dy, True)
+                walk(unit, trait, scratch, u, dx, dy)
                 is_walking = True
             elif trait[HEAL, u] > 0.0:
                 heal(unit, mark, trait, scratch, u, target)
@@ -363,7 +363,7 @@ def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
                 cooldown += trait[PERIOD, u] + rule[JITTER_LOW] + rule[JITTER_SPAN] * uniform(streams, game)
         elif mark[HAS_GOAL, u] > 0:
             dx, dy = unit[GOAL_X, u] - unit[X, u], unit[GOAL_Y, u] - unit[Y, u]
-            walk(unit, trait, scratch, u, dx, dy, False)
+            walk(unit, trait, scratch, u, dx, dy)
             is_walking = True
         if not is_walking:
             unit[SPEED, u] = 0.0

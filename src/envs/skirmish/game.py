@@ -1,6 +1,6 @@
 """B games of Skirmish as a vector environment: the arguments of EPyMARL's sc2.yaml, the clock and the infos."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -8,6 +8,9 @@ from envs.skirmish.data import load_map
 from envs.skirmish.sizes import Shown, count
 from envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
 from utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from envs.skirmish.drawing import Moment
 
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
@@ -72,6 +75,7 @@ class Skirmish(BatchedGame):
         replay_dir: str = "",
         replay_prefix: str = "",
         debug: bool = False,
+        render_mode: Literal["rgb_array"] | None = None,
     ):
         """src/config/envs/skirmish.yaml explains them; `step_mul` in game loops, `move_amount` in cells."""
         given = locals()
@@ -96,6 +100,8 @@ class Skirmish(BatchedGame):
         self.tables = tables.make_tables(self.map, move_amount)
         self.n_loops = step_mul
         self.time_out_is_end = not continuing_episode
+        self.render_mode = render_mode
+        self.ended: tuple[Array, Array, Array] | None = None  # units, marks, clock before restarts
         self.allies_are_scripted = False  # True, in tests: they play as the enemies do, and actions are ignored
         shown = Shown(
             obs_all_health,
@@ -138,6 +144,7 @@ class Skirmish(BatchedGame):
     def reset(self, seed: int | None = None) -> Observation:
         if seed is not None:
             self.streams = self._make_streams(seed)
+        self.ended = None
         return super().reset(seed)
 
     def start(self, games: Array) -> None:
@@ -176,6 +183,8 @@ class Skirmish(BatchedGame):
             reward,
             self.outcome,
         )
+        if self.render_mode:
+            self.ended = self.units.copy(), self.marks.copy(), self.clock + 1
         terminated = self.outcome != self.core.RUNNING
         if self.time_out_is_end:
             terminated |= self.clock + 1 >= self.info.episode_limit
@@ -251,6 +260,20 @@ class Skirmish(BatchedGame):
             distance[:, :, :n_agents],
             position,
         )
+
+    def moment(self, b: int = 0) -> "Moment":
+        """Game b, as pictures need it; with render_mode one that has just restarted still shows how it ended."""
+        from envs.skirmish import drawing  # here, for the plotting library takes seconds to import
+
+        return drawing.moment(self, b)
+
+    def render(self, b: int = 0) -> Array:
+        """Game b as pixels, [height, width, 3] uint8; ConfigError unless the game was made to be drawn."""
+        if self.render_mode is None:
+            raise ConfigError("this game was made without render_mode='rgb_array'")
+        from envs.skirmish import drawing
+
+        return drawing.render(self.moment(b))
 
     def reference_policies(self) -> dict[str, Policy]:
         from envs.skirmish import scripted
