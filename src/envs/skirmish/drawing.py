@@ -1,6 +1,7 @@
 """A moment of a battle as a picture: units as large as they are, health, orders, shots, and who hears whom."""
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +21,18 @@ SIDES = ("#2f6db3", "#c8502d")  # allies, enemies
 HEALTH, SHIELD, LOST, HEAL, EDGE = "#3a9d5d", "#57b8d9", "#3b3f46", "#35b36b", "#7b3fa0"
 INCHES, DPI = 9.0, 80  # width of a picture, and its resolution
 BAR = 0.13  # cells between the lines of health and shield
+
+
+MARGIN, LEAST_VIEW = 1.8, (16.0, 9.0)  # cells around the living; least width and height of what is shown
+
+
+class View(NamedTuple):
+    """A part of the map, in cells."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
 
 
 class Moment(NamedTuple):
@@ -74,7 +87,19 @@ def between(first: Moment, second: Moment, share: float) -> Moment:
     return second._replace(position=position, health=np.where(share < 1, first.health, second.health))
 
 
-def draw(axis: Axes, now: Moment, adjacency: Array | None = None) -> None:
+def view_of(moments: Sequence[Moment]) -> View:
+    """The part of the map in which all that live in these moments are to be seen."""
+    living = np.concatenate([now.position[now.health > 0] for now in moments])  # [K, 2]
+    size = float(len(moments[0].walkable))
+    sides = []
+    for least, places in zip(LEAST_VIEW, living.T, strict=True):
+        low, high = places.min() - MARGIN, places.max() + MARGIN
+        more = max(least - (high - low), 0.0) / 2
+        sides += [max(low - more, 0.0), min(high + more, size)]
+    return View(*sides)
+
+
+def draw(axis: Axes, now: Moment, view: View, adjacency: Array | None = None) -> None:
     """The moment, and over it the DAG's edges [N, N] (row: parent) between living agents."""
     axis.clear()
     axis.set_facecolor(WALL)
@@ -94,12 +119,11 @@ def draw(axis: Axes, now: Moment, adjacency: Array | None = None) -> None:
     _draw_bars(axis, now, is_alive)
     for agent in np.flatnonzero(is_alive[: now.n_agents]):
         x, y = now.position[agent]
-        axis.text(x, y, str(agent), ha="center", va="center_baseline", color="white", fontsize=7, zorder=6, clip_on=True)
+        axis.text(x, y, str(agent), ha="center", va="center_baseline", color="white", fontsize=9, zorder=8, clip_on=True)
     if adjacency is not None:
         _draw_edges(axis, now, adjacency, is_alive)
-    columns, rows = np.flatnonzero(now.walkable.any(1)), np.flatnonzero(now.walkable.any(0))
-    axis.set_xlim(max(columns[0] - 0.5, 0), min(columns[-1] + 1.5, size))
-    axis.set_ylim(max(rows[0] - 0.5, 0), min(rows[-1] + 1.5, size))
+    axis.set_xlim(view.left, view.right)
+    axis.set_ylim(view.bottom, view.top)
     axis.set_aspect("equal")
     axis.set_xticks([])
     axis.set_yticks([])
@@ -156,29 +180,30 @@ def _draw_edges(axis: Axes, now: Moment, adjacency: Array, is_alive: Array) -> N
                 tuple(now.position[child]),
                 connectionstyle="arc3,rad=0.22",
                 arrowstyle="-|>",
-                mutation_scale=8,
-                shrinkA=7,
-                shrinkB=7,
+                mutation_scale=10,
+                shrinkA=8,
+                shrinkB=8,
                 color=EDGE,
-                alpha=0.55,
-                linewidth=0.9,
+                alpha=0.75,
+                linewidth=1.2,
                 zorder=7,
             )
             axis.add_patch(arrow)
 
 
-def make_figure(walkable: Array) -> tuple[Figure, Axes]:
-    """A figure of the shape of this floor."""
-    columns, rows = np.ptp(np.flatnonzero(walkable.any(1))) + 2, np.ptp(np.flatnonzero(walkable.any(0))) + 2
-    figure = Figure(figsize=(INCHES, INCHES * min(rows / columns, 1.0) + 0.4), dpi=DPI, layout="constrained")
+def make_figure(view: View) -> tuple[Figure, Axes]:
+    """A figure of the shape of this view; even numbers of pixels, as encoders of video want them."""
+    height = INCHES * (view.top - view.bottom) / (view.right - view.left) + 0.4
+    figure = Figure(figsize=(INCHES, round(min(height, INCHES) * DPI / 2) * 2 / DPI), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
 def render(now: Moment, adjacency: Array | None = None) -> Array:
     """The moment as pixels, [height, width, 3] uint8."""
-    figure, axis = make_figure(now.walkable)
-    draw(axis, now, adjacency)
+    view = view_of([now])
+    figure, axis = make_figure(view)
+    draw(axis, now, view, adjacency)
     memory = io.BytesIO()
     figure.savefig(memory, format="rgba", dpi=DPI)
     width, height = figure.canvas.get_width_height()
