@@ -24,7 +24,7 @@ def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command line; exit status 2 for a user's mistake, 1 for a run that failed."""
+    """Run the command line; exit status 2: a user's mistake, 1: the run failed, 3: its environment failed too often."""
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
     from experiment import make_experiment  # here, for environment workers import this file, and need no torch
     from listing import HELP, listing
