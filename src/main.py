@@ -4,6 +4,7 @@ import argparse
 import sys
 import warnings
 
+from envs.backends import refuse_without_game
 from utils.config import EXAMPLE, config_names, load_layers
 from utils.errors import ConfigError, fail, unknown
 from utils.masking import conceal
@@ -26,19 +27,19 @@ def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
 def main(arguments: list[str]) -> None:
     """Run the command line; exit status 2: a user's mistake, 1: the run failed, 3: its environment failed too often."""
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
-    from experiment import make_experiment  # here, for environment workers import this file, and need no torch
-    from listing import HELP, listing
-
     arguments = [conceal(argument) for argument in arguments]
-    if arguments and arguments[0] in ("-h", "--help", "help"):
-        print(HELP)
-        return
-    if arguments and arguments[0] == "list":
-        print(listing())
+    if arguments and arguments[0] in ("-h", "--help", "help", "list"):
+        from listing import HELP, listing
+
+        print(listing() if arguments[0] == "list" else HELP)
         return
     try:
         alg, env, rest = parse(arguments)
-        experiment = make_experiment(alg, env, load_layers(alg, env))
+        layers = load_layers(alg, env)
+        refuse_without_game(layers, rest)
+        from experiment import make_experiment  # here, for it takes a while, and environment workers import this file
+
+        experiment = make_experiment(alg, env, layers)
     except ConfigError as error:
         fail(error, 2)
     try:

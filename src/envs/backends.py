@@ -50,6 +50,21 @@ def settle(values: dict[str, Any]) -> Settled:
     return Settled({**values, "env_args": {**env_args, "backend": GAME}}, note)
 
 
+def refuse_without_game(layers: dict[str, Any], words: list[str]) -> None:
+    """ConfigError where the words of a command line ask for the game and it is not there: known before slow imports.
+
+    Anything that these words leave open is left to `settle`.
+    """
+    if layers.get("env") != GAME or f"env_args.backend={GAME}" not in words:
+        return
+    given = dict(
+        word.removeprefix("env_args.").split("=", 1) for word in words if word.startswith("env_args.map_name=")
+    )
+    values = {**layers, "env_args": {**layers["env_args"], **given, "backend": GAME}}
+    if any(not problem.is_map for problem in problems(values["env_args"]["map_name"])):
+        settle(values)
+
+
 def _on_skirmish(values: dict[str, Any], env_args: dict[str, Any], why: str) -> Settled:
     """The same task on Skirmish, which takes those arguments that it knows; says which others had been changed."""
     if SIMULATOR not in REGISTRY:
