@@ -6,8 +6,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.errors import ConfigError, RunError
+
+if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
+    from reproduction.grid import Cell
 
 ROOT = Path(__file__).resolve().parents[1]
 FIG4 = ROOT / "results" / "figures" / "fig4"
@@ -17,6 +21,21 @@ def single_threaded() -> None:
     """Many small matrices: more threads cost more than they bring. Has to happen before NumPy is imported."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+def check_counts(options: argparse.Namespace, *names: str) -> None:
+    """ConfigError where one of these options is given and below 1."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: give a number of at least 1")
+
+
+def raise_if_failed(failed: "Sequence[Cell]", folder: Path) -> None:
+    """RunError that names the runs of a grid that failed."""
+    if failed:
+        logs = ", ".join(f"{cell.variant} seed {cell.seed}" for cell in failed)
+        raise RunError(f"{len(failed)} runs failed ({logs}); see log.txt in their folders under {folder}/runs")
 
 
 def add_fig3(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +60,7 @@ def add_fig3(parser: argparse.ArgumentParser) -> None:
 
 def run_fig3(options: argparse.Namespace) -> None:
     """Figure 3: POA and Nash-gap of exact policy gradients."""
-    for name in ("seeds", "iterations", "evaluate_every"):
-        if getattr(options, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {getattr(options, name)}: give a number of at least 1")
+    check_counts(options, "seeds", "iterations", "evaluate_every")
     single_threaded()
     from tabular.figure3 import Plan, coordination_cases, game_case
     from tabular.figure3_main import make_figure3
@@ -76,10 +93,7 @@ def add_fig4(parser: argparse.ArgumentParser) -> None:
 
 def run_fig4(options: argparse.Namespace) -> None:
     """Figure 4: return and price of anarchy of context-aware, full, line and uncorrelated agents."""
-    for name in ("seeds", "t_max", "workers"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: give a number of at least 1")
+    check_counts(options, "seeds", "t_max", "workers")
     single_threaded()
     from reproduction.figure4 import make_figure4
     from reproduction.figure4_plan import VARIANTS, panels
@@ -99,9 +113,7 @@ def run_fig4(options: argparse.Namespace) -> None:
     cells = {plan.key: plan.cells(seeds, variants, t_max) for plan in plans}
     failed = make_figure4(plans, cells, folder, options.workers)
     print(f"Figure, data and report are in {folder}")
-    if failed:
-        logs = ", ".join(f"{cell.variant} seed {cell.seed}" for cell in failed)
-        raise RunError(f"{len(failed)} runs failed ({logs}); see log.txt in their folders under {folder}/runs")
+    raise_if_failed(failed, folder)
 
 
 def add_fig5(parser: argparse.ArgumentParser) -> None:
@@ -128,10 +140,43 @@ def run_fig5(options: argparse.Namespace) -> None:
     print(f"Figure, animation, data and report are in {options.output}")
 
 
+def add_ablations(parser: argparse.ArgumentParser) -> None:
+    """Options of the ablations."""
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default: 10)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default: 0)")
+    parser.add_argument("--variants", nargs="+", help="some of the ablations; a wrong name lists them (default: all)")
+    parser.add_argument("--t-max", type=int, default=500_000, help="environment steps of a run (default: 500000)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "results" / "figures" / "ablations", help="folder for runs and files"
+    )
+    parser.add_argument("--quick", action="store_true", help="2 seeds, 25,000 steps: to see that it works")
+
+
+def run_ablations(options: argparse.Namespace) -> None:
+    """What each defect of the released code does to the return on Aloha, with the learned DAG."""
+    check_counts(options, "seeds", "t_max", "workers")
+    single_threaded()
+    from reproduction.ablations import ABLATIONS, ablation_cells, make_ablations
+    from utils.errors import unknown
+
+    for name in options.variants or ():
+        if name not in ABLATIONS:
+            raise unknown("ablation", name, list(ABLATIONS))
+    folder, n_seeds, t_max = options.output, options.seeds, options.t_max
+    if options.quick:
+        folder, n_seeds, t_max = folder.with_name(folder.name + "_quick"), 2, 25_000
+    seeds = range(options.first_seed, options.first_seed + n_seeds)
+    failed = make_ablations(ablation_cells(options.variants or tuple(ABLATIONS), seeds, t_max), folder, options.workers)
+    print(f"Figure, data and report are in {folder}")
+    raise_if_failed(failed, folder)
+
+
 FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
     "fig3": (add_fig3, run_fig3),
     "fig4": (add_fig4, run_fig4),
     "fig5": (add_fig5, run_fig5),
+    "ablations": (add_ablations, run_ablations),
 }
 
 

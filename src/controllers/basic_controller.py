@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from components.action_selectors import choose, gumbel_noise, log_prob_of, mask_logits
 from components.episode_buffer import EpisodeBatch, Field, Scheme
@@ -103,6 +104,8 @@ class BasicMAC(nn.Module):
         obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T].
         """
         parts = [obs.flatten(0, 1).transpose(0, 1)]  # [N, M, D]
+        if self.config.obs_layer_norm:
+            parts[0] = functional.layer_norm(parts[0], parts[0].shape[-1:])
         n_steps = parts[0].shape[1]
         if self.config.obs_agent_id:
             parts.append(self.agent_ids.unsqueeze(1).expand(-1, n_steps, -1))  # [N, M, N]

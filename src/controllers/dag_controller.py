@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.action_selectors import choose, log_prob_of, mask_logits
+from components.action_selectors import choose, gumbel_noise, log_prob_of, mask_logits
 from components.episode_buffer import EpisodeBatch, Field, Scheme
 from components.schedules import Linear
 from controllers.basic_controller import BasicMAC, Evaluation, Selection, Step
@@ -84,17 +84,22 @@ class DAGMAC(BasicMAC):
         dag_noise = {name: noise[name] for name in self.dag.noise_shapes() if name in noise}
         dag = self.generate(step.obs, step.state, dag_noise or None, fraction)
         own, hidden = self.encode_step(step, hidden)
-        actions, log_prob = self.act_along(dag, own, step, noise.get("action_noise"))
+        actions, log_prob = self.act_along(dag, own, step.obs, step.avail_actions, noise.get("action_noise"))
         recorded = {"log_prob": log_prob, "dag_order": dag.order, **dag_noise}
         return Selection(actions, hidden, recorded, dag.adjacency)
 
-    def act_along(self, dag: DAG, own: Tensor, step: Step, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Actions and their log-probabilities [B, N], from the agents' own part [N, B, .] and noise [B, N, A].
+    def act_along(
+        self, dag: DAG, own: Tensor, obs: Tensor, avail_actions: Tensor | None, noise: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Actions and their log-probabilities [B, N] of B games.
+
+        From the agents' own part [N, B, .], obs [B, N, D], avail_actions and noise [B, N, A]; None: all available, and
+        the likeliest ones.
 
         All B * N agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
         every action it might take is known before anyone acts.
         """
-        n_games, n_agents, _ = step.obs.shape
+        n_games, n_agents, _ = obs.shape
         depths = (depth(dag.adjacency) if dag.depth is None else dag.depth).flatten()  # [B * N]
         row = depths.argsort(stable=True)  # [B * N]: game * N + agent
         agents, sizes = row % n_agents, torch.bincount(depths).tolist()
@@ -105,10 +110,10 @@ class DAGMAC(BasicMAC):
             own.transpose(0, 1).flatten(0, 1).index_select(0, row).split(sizes),
             dag.adjacency.mT.flatten(0, 1).index_select(0, row).split(sizes),
             [None] * len(sizes) if noise is None else noise.flatten(0, 1).index_select(0, row).split(sizes),
-            [None] * len(sizes) if step.avail_actions is None else step.avail_actions.flatten(0, 1)[row].split(sizes),
+            [None] * len(sizes) if avail_actions is None else avail_actions.flatten(0, 1)[row].split(sizes),
             strict=True,
         )
-        sayings = self.sayings(step.obs)  # [B * N, A, .]
+        sayings = self.sayings(obs)  # [B * N, A, .]
         said = sayings.new_zeros(n_games, n_agents, sayings.shape[-1])  # [B, N, .]
         said_rows = said.flatten(0, 1)  # [B * N, .]: a view
         all_logits: list[Tensor] = []
@@ -145,12 +150,24 @@ class DAGMAC(BasicMAC):
             nothing = torch.zeros_like(batch["filled"])  # [B, T]
             adjacency = nothing.new_zeros(self.info.n_agents, self.info.n_agents).expand(*nothing.shape, -1, -1)
             return evaluation._replace(adjacency=adjacency, dag_stats=dict.fromkeys(STATISTICS, nothing))
-        adjacency = self.rebuild(batch, fraction, generators).adjacency  # [B*T, N, N]
+        dag = self.rebuild(batch, fraction, generators)
+        adjacency = dag.adjacency  # [B*T, N, N]
         own = self.encode_batch(batch)  # [N, B*T, .]
-        logits = self.local_logits(adjacency, own, batch["obs"].flatten(0, 1), batch["actions"].flatten(0, 1))
+        heard_actions = self.heard_actions(dag, own, batch, generators)  # [B*T, N]
+        logits = self.local_logits(adjacency, own, batch["obs"].flatten(0, 1), heard_actions)
         evaluation = self.score(logits, batch)
         stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None
         return evaluation._replace(adjacency=adjacency.unflatten(0, batch["filled"].shape), dag_stats=stats)
+
+    @torch.no_grad()
+    def heard_actions(self, dag: DAG, own: Tensor, batch: EpisodeBatch, generators: Generators) -> Tensor:
+        """The parents' actions [B*T, N] that children are told: the recorded ones or, on request, fresh ones."""
+        if self.config.dag.parent_actions == "recorded":
+            return batch["actions"].flatten(0, 1)
+        obs = batch["obs"].flatten(0, 1)  # [B*T, N, D]
+        avail = batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None  # [B*T, N, A]
+        noise = gumbel_noise((*obs.shape[:2], self.info.n_actions), generators["actions_resample"], obs.device)
+        return self.act_along(dag, own, obs, avail, noise)[0]
 
     def local_logits(self, adjacency: Tensor, own: Tensor, obs: Tensor, actions: Tensor) -> Tensor:
         """Logits [N, M, A] of every pi^i(. | o^i, a^{P^i}) in M steps whose joint actions are known.

@@ -52,6 +52,8 @@ class PPOLearner:
         rates = {"acting": self.lr, "dag": self.dag_lr, "critic": self.critic_lr}
         groups = {name: FlatParameters(part) for name, part in parts.items() if part}
         self.actor_groups = [group for name, group in groups.items() if name != "critic"]
+        clips_dag = config.dag.clip_gradients or "dag" not in groups
+        self.clipped_groups = self.actor_groups if clips_dag else [groups["acting"]]
         self.critic_groups = [groups["critic"]]
         self.rates = [rates[name] for name in groups]
         self.optimiser = torch.optim.Adam(
@@ -153,7 +155,7 @@ class PPOLearner:
             group.zero_grad()
         (policy_loss + config.value_coef * critic_loss).backward()
         losses = {"pg_loss": -surrogate, "entropy": entropy, "regulariser": regulariser, "critic_loss": critic_loss}
-        statistics["agent_grad_norm"] = self._clip(self.actor_groups, losses)
+        statistics["agent_grad_norm"] = self._clip(self.clipped_groups, losses)
         statistics["critic_grad_norm"] = self._clip(self.critic_groups, losses)
         self.optimiser.step()
         statistics["ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()

@@ -79,6 +79,8 @@ class DAGConfig(Section):
     order_noise: NonNegativeSchedule
     sinkhorn_iterations: Count
     noise: Literal["replay", "resample"]
+    parent_actions: Literal["recorded", "resampled"]
+    clip_gradients: bool
     probability: Fraction
     adjacency: list[list[Literal[0, 1]]] | None
     parent_inputs: Literal["actions", "actions_and_obs"]
@@ -86,7 +88,7 @@ class DAGConfig(Section):
 
 
 class AnnealingConfig(Section):
-    """Section `annealing` of default.yaml (SPEC section 3)."""
+    """Section `annealing` of default.yaml (paper, section 6.3)."""
 
     a: Fraction
     b: Fraction
@@ -145,6 +147,7 @@ class Config(Section):
     share_params: bool
     share_heads: bool
     obs_agent_id: bool
+    obs_layer_norm: bool
     obs_last_action: bool
     learner: str
     critic_type: str
