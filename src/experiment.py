@@ -16,7 +16,7 @@ from recording.mirror import Mirror, address, preflight
 from recording.run_folder import RunFolder
 from recording.sinks import check_packages, make_sinks
 from run import build, evaluate_checkpoint, train
-from utils.config import Config, check_keys, validate
+from utils.config import Config, check_keys, default_values, presets, validate
 from utils.errors import ConfigError, RunError, fail
 from utils.masking import conceal, mask
 from utils.tracking import MetricLog
@@ -27,12 +27,14 @@ SETTINGS.HOST_INFO.INCLUDE_GPU_INFO = False  # asks nvidia-smi, slowly
 
 
 def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
-    """The experiment of one command line; Sacred's own commands and flags work on it."""
+    """The experiment of one command line; Sacred's own commands and flags work on it, presets are its named configs."""
     has_git = shutil.which("git") is not None
     experiment = Experiment(alg, base_dir=str(Path(__file__).parent), save_git_info=has_git)
     env_args, url = fill_env_args(layers["env"], layers["env_args"]), conceal(str(layers["mongo_url"]))
     layers = {**layers, "env_args": env_args, "mongo_url": url}
     experiment.add_config(layers)
+    for name, preset in presets(env).items():
+        experiment.add_named_config(name, preset)
 
     @experiment.option_hook
     def trust_our_checks(options: dict[str, Any]) -> None:
@@ -41,7 +43,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     @experiment.config_hook
     def check(config: dict[str, Any], command_name: str, logger: Any) -> dict[str, Any]:
         try:
-            check_keys(config, layers, "command line")
+            check_keys(config, default_values(), "command line")
             settled = settle(config)
             if settled.note:
                 print(settled.note)

@@ -3,9 +3,10 @@
 import argparse
 import sys
 import warnings
+from pathlib import Path
 
 from envs.backends import refuse_without_game
-from utils.config import EXAMPLE, config_names, load_layers
+from utils.config import EXAMPLE, config_names, load_layers, presets
 from utils.errors import ConfigError, fail, unknown
 from utils.masking import conceal
 
@@ -21,7 +22,17 @@ def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
             raise ConfigError(f"{flag}=NAME is missing. Allowed: {', '.join(config_names(kind))}.\nExample: {EXAMPLE}")
         if given not in config_names(kind):
             raise unknown(flag, given, config_names(kind))
+    check_presets(options.env_config, rest)
     return options.config, options.env_config, rest
+
+
+def check_presets(env: str, rest: list[str]) -> None:
+    """ConfigError where a word after `with` is neither KEY=VALUE, nor a preset of this environment, nor a file."""
+    for word in rest[rest.index("with") + 1 :] if "with" in rest else []:
+        if word.startswith("-"):
+            return
+        if "=" not in word and word not in presets(env) and not Path(word).is_file():
+            raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, list(presets(env)))
 
 
 def main(arguments: list[str]) -> None:

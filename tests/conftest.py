@@ -12,7 +12,12 @@ from envs import REGISTRY
 
 @pytest.fixture
 def toys():
-    games = {"bit_game": toy_envs.BitGame, "masked_game": toy_envs.MaskedGame, "faulty_game": toy_envs.FaultyGame}
+    games = {
+        "bit_game": toy_envs.BitGame,
+        "either_sees_game": toy_envs.EitherSeesGame,
+        "masked_game": toy_envs.MaskedGame,
+        "faulty_game": toy_envs.FaultyGame,
+    }
     for name, game in games.items():
         REGISTRY.register(name, "for tests")(game)
     yield

@@ -16,7 +16,7 @@ from analysis.progress import progress
 from envs import fill_env_args
 from envs.backends import settle
 from recording.recorded import flatten
-from utils.config import load_layers, merge, validate
+from utils.config import load_layers, merge, presets, validate
 from utils.errors import ConfigError
 from utils.tracking import read_metrics
 
@@ -35,6 +35,7 @@ class Cell:
     env_config: str  # of src/config/envs
     t_max: int  # environment steps
     overrides: tuple[str, ...] = ()  # KEY=VALUE
+    preset: str | None = None  # of src/config/presets
 
     def folder(self, root: Path) -> Path:
         """Where its runs are recorded."""
@@ -63,7 +64,8 @@ class Cell:
     def settings(self) -> dict[str, Any]:
         """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
-        layers = merge(load_layers(self.config, self.env_config), given)
+        preset = presets(self.env_config)[self.preset] if self.preset else {}
+        layers = merge(load_layers(self.config, self.env_config), preset, given)
         layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
         return validate(settle(layers).values).model_dump()
 
@@ -77,7 +79,8 @@ class Cell:
             resumed = [f"checkpoint_path={folder}"]
         fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
-        return [sys.executable, str(MAIN), *flags, *fixed, *self.overrides, *resumed]
+        preset = [self.preset] if self.preset else []
+        return [sys.executable, str(MAIN), *flags, *preset, *fixed, *self.overrides, *resumed]
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:
