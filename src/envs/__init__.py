@@ -10,6 +10,7 @@ from envs.aloha import Aloha
 from envs.coordination_game import CoordinationGame
 from envs.multiagentenv import MultiAgentEnv, SingleGame
 from envs.single_vec_env import SerialVecEnv
+from envs.skirmish import Skirmish
 from envs.starcraft2 import StarCraft2
 from envs.subproc_vec_env import SubprocVecEnv
 from envs.vec_env import BatchedGame, EnvInfo, VecEnv
@@ -21,6 +22,7 @@ from utils.seeds import derive_seed
 REGISTRY: Registry = Registry("env")
 REGISTRY.register("coordination_game", "N agents with a bit each are paid for agreeing")(CoordinationGame)
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
+REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
 REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
 
 

@@ -114,6 +114,10 @@ class BatchedGame(VecEnv):
     def observe(self) -> Observation:
         """The observation of the present state, in new arrays."""
 
+    def observe_restarted(self, last: Observation, games: Array) -> Observation:
+        """The observation after the games [K] have started anew, in new arrays; `last`: the one before."""
+        return self.observe()
+
     def episode_info(self) -> dict[str, Array]:
         """Facts of the episodes as they end, [B] each."""
         return {}
@@ -141,7 +145,7 @@ class BatchedGame(VecEnv):
         games = np.flatnonzero(done)
         self.clock[games] = 0
         self.start(games)
-        return StepResult(self.observe(), reward, terminated, truncated, final, info)
+        return StepResult(self.observe_restarted(final, games), reward, terminated, truncated, final, info)
 
     def state_dict(self) -> dict[str, Any]:
         fields = {name: getattr(self, name).copy() for name in (*self.state_fields, "clock")}
