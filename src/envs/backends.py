@@ -5,13 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from envs import REGISTRY, check_env_args, fill_env_args, keyword_parameters
+from envs import check_env_args, fill_env_args, keyword_parameters
 from envs.starcraft2_install import game_folder, package_version, played_version, problems
 from utils.errors import ConfigError
 
 GAME, SIMULATOR = "sc2", "skirmish"  # keys of the environments' registry, and names of folders of results
-# What Skirmish could not honour even if it took them for compatibility: they ask for something of the game's own.
-GAME_ONLY = ("difficulty", "game_version", "heuristic_ai", "heuristic_rest", "window_size_x", "window_size_y", "debug")
 
 
 class Settled(NamedTuple):
@@ -37,12 +35,12 @@ def settle(values: dict[str, Any]) -> Settled:
         return _on_skirmish(values, env_args, "env_args.backend=skirmish")
     missing = problems(env_args["map_name"])
     if env_args["backend"] == "auto" and not all(problem.is_map for problem in missing):
-        return _on_skirmish(values, env_args, "; ".join(problem.what for problem in missing if not problem.is_map))
+        return _on_skirmish(values, env_args, "; ".join(problem.what for problem in missing))
     if missing:
         lines = [f"{problem.what}.\n  Install: {problem.remedy}" for problem in missing]
         raise ConfigError(
             f"env_args.backend={env_args['backend']}, but " + "\nand ".join(lines) + "\n"
-            "See docs/environments.md. The same task without the game, on our simulator Skirmish:\n"
+            "See docs/starcraft2.md. The same task without the game, on our simulator Skirmish:\n"
             f"  {command_without_game(values)}"
         )
     facts = describe(GAME, env_args)
@@ -66,21 +64,18 @@ def refuse_without_game(layers: dict[str, Any], words: list[str]) -> None:
 
 
 def _on_skirmish(values: dict[str, Any], env_args: dict[str, Any], why: str) -> Settled:
-    """The same task on Skirmish, which takes those arguments that it knows; says which others had been changed."""
-    if SIMULATOR not in REGISTRY:
-        raise ConfigError(f"{why}, and Skirmish is not part of this version: there is no StarCraft task to play")
+    """The same task on Skirmish, which gets the arguments that it knows, and itself refuses what it cannot honour."""
     known, ours = keyword_parameters(SIMULATOR), keyword_parameters(GAME)
-    # names that neither knows go on to Skirmish, which refuses them
-    kept = {name: value for name, value in env_args.items() if name in known or name not in ours}
-    kept = {name: value for name, value in kept.items() if name not in GAME_ONLY}
-    ignored = [
-        f"{name}={value!r}"
-        for name, value in env_args.items()
-        if name in ours and name not in kept and name != "backend" and value != ours[name].default
+    is_without_effect = {name for name in env_args if name in ours and name not in known}
+    kept = {name: value for name, value in env_args.items() if name not in is_without_effect}
+    changed = [
+        f"{name}={env_args[name]!r}"
+        for name in sorted(is_without_effect - {"backend"})
+        if env_args[name] != ours[name].default
     ]
-    note = f"backend: Skirmish, our own simulator, not StarCraft II ({why}); its win rates are not those of the game"
-    if ignored:
-        note += f"; without effect here: {', '.join(ignored)}"
+    note = f"backend: Skirmish, our own simulator, not StarCraft II, whose win rates differ ({why})"
+    if changed:
+        note += f"; without effect here: {', '.join(changed)}"
     runner = "vector" if values["runner"] == "parallel" else values["runner"]  # games on arrays need no processes
     return Settled({**values, "env": SIMULATOR, "env_args": kept, "runner": runner}, note)
 

@@ -1,4 +1,4 @@
-"""StarCraft II as the SMAC authors' package plays it. Needs that package and the game: docs/environments.md."""
+"""StarCraft II as the SMAC authors' package plays it. Needs that package and the game: docs/starcraft2.md."""
 
 import importlib
 import os

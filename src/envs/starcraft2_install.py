@@ -31,7 +31,7 @@ def package_problem() -> Problem | None:
     """None where `smac` is the SMAC authors' package."""
     spec = importlib.util.find_spec("smac")
     if spec is None:
-        return Problem("the Python package of the SMAC authors (module smac.env) is not installed", INSTALL_PACKAGE)
+        return Problem("the SMAC authors' Python package (smac.env) is not installed", INSTALL_PACKAGE)
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     if not any((folder / "env" / "__init__.py").is_file() for folder in folders):
         what = "the installed Python package 'smac' is PyPI's optimiser of that name, not the SMAC authors' package"
@@ -62,9 +62,9 @@ def game_problem() -> Problem | None:
         return None
     given = os.environ.get("SC2PATH")
     if given:
-        return Problem(f"there is no StarCraft II in SC2PATH={given} (it has no folder Versions)", INSTALL_GAME)
+        return Problem(f"there is no StarCraft II in SC2PATH={given}, which has no folder Versions", INSTALL_GAME)
     tried = ", ".join(str(folder) for folder in usual_folders())
-    return Problem(f"StarCraft II is not installed (SC2PATH is not set; looked in {tried})", INSTALL_GAME)
+    return Problem(f"StarCraft II is not in {tried}, and SC2PATH is not set", INSTALL_GAME)
 
 
 def map_problem(folder: Path, map_name: str) -> Problem | None:

@@ -92,7 +92,7 @@ def _work(
 ) -> None:
     """A worker's life: answer commands until told to close or until the main process is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the main process decides when to end
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)  # a program that the game starts would inherit SIG_IGN, and outlive it
     _lead_group()
     slots, _ = _shared_slots(info, batch, specs)
     env: MultiAgentEnv | None = None
