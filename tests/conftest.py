@@ -50,12 +50,19 @@ class StandIn:
             (self.game / "Maps" / "SMAC_Maps" / f"{name}.SC2Map").touch()
 
     def order(self, fault: str) -> None:
-        """One game meets this fault, once (tests/stand_ins/smac)."""
+        """Give an order (tests/stand_ins/smac): most are for one game, and once."""
         (self.orders / fault).touch()
 
     def launched(self) -> list[int]:
         """The process of every game that was launched so far."""
-        file = self.orders / "launched"
+        return self._pids("launched")
+
+    def closed(self) -> list[int]:
+        """Those of them that ended because they were asked to."""
+        return self._pids("closed")
+
+    def _pids(self, name: str) -> list[int]:
+        file = self.orders / name
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
     def running(self) -> list[int]:

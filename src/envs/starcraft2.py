@@ -85,9 +85,14 @@ class StarCraft2(MultiAgentEnv):
         debug: bool = False,
     ):
         arguments = dict(locals())  # first of all: nothing but the parameters
+        if os.path.basename(replay_prefix) != replay_prefix:
+            raise ConfigError(
+                f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"
+            )
         for ours in ("self", "worker_seed", "backend"):
             del arguments[ours]
         arguments["seed"] = (worker_seed if seed is None else derive_seed(seed, worker_seed)) % SEEDS
+        arguments["move_amount"] = int(move_amount) if move_amount == int(move_amount) else move_amount  # also an index
         arguments["continuing_episode"] = True  # else the package does not tell a time limit from a lost battle
         arguments["replay_dir"] = os.path.abspath(replay_dir) if replay_dir else ""
         self.limit_truncates, self.replay_dir = continuing_episode, arguments["replay_dir"]

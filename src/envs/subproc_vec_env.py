@@ -127,7 +127,7 @@ class SubprocVecEnv(VecEnv):
     """B single games, one process each. Owns the processes: `close` leaves none behind, nor does a killed run.
 
     A worker that dies, or gives no answer for timeout_s seconds, is replaced, and the episode it was playing is lost.
-    More than max_restarts failures of one game in a row raise WorkerError.
+    More than max_restarts failures of one game in a row raise WorkerError, and so does a first start at which all fail.
     """
 
     def __init__(
@@ -144,6 +144,7 @@ class SubprocVecEnv(VecEnv):
         self.context = mp.get_context("spawn")
         self.slots, self.specs = _shared_slots(info, self.batch_size)
         self.failures = Failures(self.batch_size, max_restarts)
+        self.has_played = False  # at least one game has been started
         self.pipes: list[Connection] = []
         self.processes: list[Any] = []  # None where a worker has ended
         for row in range(self.batch_size):
@@ -225,6 +226,10 @@ class SubprocVecEnv(VecEnv):
     def reset(self, seed: int | None = None) -> Observation:
         seeds = [None if seed is None else seed + row for row in range(self.batch_size)]
         _, faults = self._ask_all("reset", seeds, self.start_timeout_s)
+        if len(faults) == self.batch_size and not self.has_played:  # to try on would take minutes, and fail
+            self.close()
+            raise WorkerError(f"no environment could be started, the first one because {faults[0]}")
+        self.has_played = True
         self._replace(faults)
         return self.slots.observation()
 

@@ -1,8 +1,9 @@
 """A class StarCraft2Env that answers as the real one does, also where that is awkward; its battles are a toy.
 
 Its "game" is a process that sleeps. A file in the folder $STAND_IN orders a fault, once: `crash`, `hang`, `die` in a
-step, `crash_at_reset`, `hang_at_launch`, `fail_at_launch`; `slow_launch` delays every launch. The file `launched` gets
-a line with the process id of every game.
+step, `crash_at_reset`, `hang_at_launch`, `fail_at_launch`; `slow_launch` delays, `no_launch` fails every launch, and
+`always_crash` every step. Each game's process id is a line of the file `launched`, and of `closed` when it was asked to
+end and did.
 """
 
 import atexit
@@ -15,6 +16,17 @@ import numpy as np
 
 MAPS = {"3m": (3, 3, 60), "8m": (8, 8, 120), "MMM2": (10, 12, 180)}  # agents, enemies, limit in steps
 HIT_POINTS = 4
+
+
+def stands(order: str) -> bool:
+    """Whether this order is given, for good."""
+    return (Path(os.environ.get("STAND_IN", "")) / order).exists()
+
+
+def note(file: str, pid: int) -> None:
+    """Write down a game's process."""
+    with open(Path(os.environ["STAND_IN"]) / file, "a") as lines:
+        lines.write(f"{pid}\n")
 
 
 def ordered(fault: str) -> bool:
@@ -64,6 +76,7 @@ class StarCraft2Env:
         self.arguments = {name: value for name, value in locals().items() if name != "self"}
         self.map_name, self.continuing_episode, self._seed = map_name, continuing_episode, seed
         self.replay_dir, self.replay_prefix, self.state_last_action = replay_dir, replay_prefix, state_last_action
+        self.obs_pathing_grid, self.move_amount, self.pathing_grid = obs_pathing_grid, move_amount, np.ones((32, 32))
         self.n_agents, self.n_enemies, self.episode_limit = MAPS[map_name]
         self.n_actions = 6 + self.n_enemies
         self.battles_won = self.battles_game = self.timeouts = self.force_restarts = 0
@@ -74,17 +87,16 @@ class StarCraft2Env:
         atexit.register(lambda: self.close())
 
     def _launch(self):
-        if ordered("fail_at_launch"):
+        if ordered("fail_at_launch") or stands("no_launch"):
             raise RuntimeError("the game could not be launched")
         if ordered("hang_at_launch"):
             time.sleep(600)
-        if (Path(os.environ.get("STAND_IN", "")) / "slow_launch").exists():
+        if stands("slow_launch"):
             time.sleep(0.3)
         if self._seed is not None and not 0 <= self._seed < 2**32:
             raise ValueError(f"Value out of range: {self._seed}")
         self._sc2_proc = subprocess.Popen(["sleep", "600"])
-        with open(Path(os.environ["STAND_IN"]) / "launched", "a") as file:
-            file.write(f"{self._sc2_proc.pid}\n")
+        note("launched", self._sc2_proc.pid)
 
     def full_restart(self):
         self.close()
@@ -112,7 +124,7 @@ class StarCraft2Env:
             time.sleep(600)
         if ordered("die"):
             os._exit(7)
-        if ordered("crash"):
+        if ordered("crash") or stands("always_crash"):
             self.full_restart()
             return 0, True, {}
         self._episode_steps += 1
@@ -152,7 +164,9 @@ class StarCraft2Env:
             if self.allies[agent] > 0:
                 others = np.delete(self.allies, agent)
                 seen = np.concatenate([np.repeat(self.enemies, 5), np.repeat(others, 5), [self.allies[agent]]])
-                obs[:4], obs[4:] = 1, seen / HIT_POINTS
+                obs[:4], obs[4 : 4 + len(seen)] = 1, seen / HIT_POINTS
+                if self.obs_pathing_grid:
+                    obs[-8:] = [self.pathing_grid[16 + k * self.move_amount, 16] for k in range(-4, 4)]
             rows.append(obs)
         return rows
 
@@ -171,7 +185,7 @@ class StarCraft2Env:
         return [self.get_avail_agent_actions(agent) for agent in range(self.n_agents)]
 
     def get_obs_size(self):
-        return 4 + 5 * self.n_enemies + 5 * (self.n_agents - 1) + 1
+        return 4 + 5 * self.n_enemies + 5 * (self.n_agents - 1) + 1 + (8 if self.obs_pathing_grid else 0)
 
     def get_state_size(self):
         size = 4 * self.n_agents + 3 * self.n_enemies
@@ -197,11 +211,14 @@ class StarCraft2Env:
         }
 
     def save_replay(self):
+        if os.path.sep in self.replay_prefix:
+            raise ValueError("Prefix contains the path separator")
         folder = Path(os.environ["SC2PATH"]) / "Replays" / self.replay_dir
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{self.replay_prefix or self.map_name}_2026-01-01-00-00-00.SC2Replay").write_bytes(b"replay")
 
     def close(self):
-        if self._sc2_proc:
+        if self._sc2_proc and self._sc2_proc.returncode is None:
             self._sc2_proc.terminate()
             self._sc2_proc.wait()
+            note("closed", self._sc2_proc.pid)
