@@ -1,6 +1,7 @@
 """One run: build what the configuration names, then train or evaluate it."""
 
 import errno
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -265,13 +266,19 @@ def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResu
 
 
 def evaluate_checkpoint(config: Config, setup: Setup) -> dict[str, np.ndarray]:
-    """Play test_nepisode episodes with the weights of the checkpoint; with save_replay, say where the replay is."""
+    """Play test_nepisode episodes with the weights of the checkpoint; with save_replay, say where the replay is.
+
+    A replay that cannot be saved costs a warning, not the evaluation.
+    """
     assert setup.checkpoint is not None, "Config makes evaluate=True need a checkpoint"
     tester = Tester(config, setup.mac)
     try:
         episodes = tester(int(setup.checkpoint["t_env"]))
         if config.save_replay and tester.env is not None:
-            print(f"Replay: {tester.env.save_replay() or f'none, for {config.env} saves no replays'}")
+            try:
+                print(f"Replay: {tester.env.save_replay() or f'none, for {config.env} saves no replays'}")
+            except RunError as error:
+                print(f"warning: {error}", file=sys.stderr)
         return episodes
     finally:
         tester.close()

@@ -92,7 +92,7 @@ def _work(
 ) -> None:
     """A worker's life: answer commands until told to close or until the main process is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the main process decides when to end
-        signal.signal(number, lambda *_: None)  # a program that the game starts would inherit SIG_IGN, and outlive it
+        signal.signal(number, lambda *_: None)  # SIG_IGN would be inherited by the programs that games start
     _lead_group()
     slots, _ = _shared_slots(info, batch, specs)
     env: MultiAgentEnv | None = None
@@ -105,7 +105,7 @@ def _work(
             pipe.send(_obey(command, argument, env, slots, row))
     except Exception as error:
         try:
-            pipe.send(WorkerFault(repr(error)))
+            pipe.send(WorkerFault(f"{type(error).__name__}: {error}"))
         except FAILURES:
             return  # the main process is gone, and that was the error
         raise

@@ -14,7 +14,7 @@ from envs import make_vec_env
 from envs.subproc_vec_env import SubprocVecEnv
 from helpers import make_config
 from toy_envs import FaultyGame
-from utils.errors import WorkerError
+from utils.errors import RunError, WorkerError
 
 pytestmark = pytest.mark.slow
 
@@ -140,6 +140,18 @@ def test_of_whatever_a_game_breaks_down_its_episode_is_lost_and_no_process_stays
     finally:
         env.close()
     assert starcraft.running() == []
+
+
+def test_a_replay_that_cannot_be_saved_names_its_cause(starcraft):
+    env = make_starcraft(timeout_s=60.0)
+    try:
+        env.reset()
+        (starcraft.game / "Replays").touch()  # a file where the folder should be
+        with pytest.raises(RunError, match=r"no replay could be saved because of .*Replays"):
+            env.save_replay()
+        assert env.step(STOP).lost.tolist() == [True, False], "its worker has ended, and is replaced"
+    finally:
+        env.close()
 
 
 def test_no_game_at_all_is_told_at_once(starcraft):
