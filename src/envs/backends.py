@@ -67,7 +67,7 @@ def _on_skirmish(values: dict[str, Any], env_args: dict[str, Any], why: str) -> 
     """The same task on Skirmish, which gets the arguments that it knows, and itself refuses what it cannot honour."""
     known, ours = keyword_parameters(SIMULATOR), keyword_parameters(GAME)
     is_without_effect = {name for name in env_args if name in ours and name not in known}
-    kept = {name: value for name, value in env_args.items() if name not in is_without_effect}
+    kept = fill_env_args(SIMULATOR, {n: value for n, value in env_args.items() if n not in is_without_effect})
     changed = [
         f"{name}={env_args[name]!r}"
         for name in sorted(is_without_effect - {"backend"})

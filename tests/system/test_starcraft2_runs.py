@@ -74,7 +74,8 @@ def test_auto_without_the_game_is_marked_as_skirmish_everywhere(capfd):
     assert read(folder, "info.json")["environment"] == {"backend": "skirmish"}
     rows = read_metrics(folder)
     assert {row["real_game"] for row in rows} == {0.0} and "sc2_restarts" not in rows[-1]
-    assert f"--env-config=skirmish with checkpoint_path={folder}" in out
+    go_on = next(line for line in out.splitlines() if line.startswith("Go on: "))
+    assert f"--env-config=skirmish with checkpoint_path={folder}" in go_on and "env_args={" not in go_on
 
 
 @pytest.mark.slow
