@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from envs import check_env_args, fill_env_args, keyword_parameters
-from envs.starcraft2_install import game_folder, package_version, played_version, problems
+from envs.starcraft2_install import explain, game_folder, package_version, played_version, problems
 from utils.errors import ConfigError
 
 GAME, SIMULATOR = "sc2", "skirmish"  # keys of the environments' registry, and names of folders of results
@@ -37,11 +37,9 @@ def settle(values: dict[str, Any]) -> Settled:
     if env_args["backend"] == "auto" and not all(problem.is_map for problem in missing):
         return _on_skirmish(values, env_args, "; ".join(problem.what for problem in missing))
     if missing:
-        lines = [f"{problem.what}.\n  Install: {problem.remedy}" for problem in missing]
         raise ConfigError(
-            f"env_args.backend={env_args['backend']}, but " + "\nand ".join(lines) + "\n"
-            "See docs/starcraft2.md. The same task without the game, on our simulator Skirmish:\n"
-            f"  {command_without_game(values)}"
+            f"env_args.backend={env_args['backend']}, but {explain(missing)} The same task without the game, on our "
+            f"simulator Skirmish:\n  {command_without_game(values)}"
         )
     facts = describe(GAME, env_args)
     note = f"backend: real StarCraft II, version {facts['game_version']}, in {facts['game_folder']}"

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from envs.multiagentenv import EpisodeLostError, MultiAgentEnv
-from envs.starcraft2_install import INSTALL_PACKAGE, game_folder
+from envs.starcraft2_install import INSTALL_PACKAGE, explain, game_folder, problems
 from envs.vec_env import Array, EnvInfo
 from utils.errors import ConfigError, WorkerError
 from utils.seeds import derive_seed
@@ -85,6 +85,8 @@ class StarCraft2(MultiAgentEnv):
         debug: bool = False,
     ):
         arguments = dict(locals())  # first of all: nothing but the parameters
+        if missing := problems(map_name):
+            raise ConfigError(f"env=sc2, but {explain(missing)}")
         if os.path.basename(replay_prefix) != replay_prefix:
             raise ConfigError(
                 f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"

@@ -85,6 +85,12 @@ def problems(map_name: str) -> list[Problem]:
     return [problem for problem in found if problem is not None]
 
 
+def explain(missing: list[Problem]) -> str:
+    """What is missing, and how to install it, in several lines."""
+    remedies = [f"{problem.what}.\n  Install: {problem.remedy}" for problem in missing]
+    return "\nand ".join(remedies) + "\nSee docs/starcraft2.md."
+
+
 def builds(folder: Path) -> list[str]:
     """The installed builds, such as Base75689, oldest first."""
     numbers = [path.name.removeprefix("Base") for path in (folder / "Versions").glob("Base*")]

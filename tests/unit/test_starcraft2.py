@@ -184,6 +184,8 @@ def test_what_is_missing_is_named_with_its_remedy(starcraft, monkeypatch, tmp_pa
     assert str(tmp_path) in problems("3m")[0].what
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if "stand_ins" not in folder])
     assert "requirements-sc2.txt" in problems("3m")[0].remedy
+    with pytest.raises(ConfigError, match=r"requirements-sc2.txt\n(.|\n)*install_sc2.sh"):  # of a recorded run, say
+        StarCraft2(5)
 
 
 def test_a_package_of_the_same_name_is_not_taken_for_it(no_starcraft, monkeypatch, tmp_path):
