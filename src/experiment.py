@@ -10,12 +10,13 @@ from sacred import SETTINGS, Experiment
 from sacred.run import Run
 
 from envs import fill_env_args
+from envs.backends import describe, settle
 from recording.files import resumed_key
 from recording.mirror import Mirror, address, preflight
 from recording.run_folder import RunFolder
 from recording.sinks import check_packages, make_sinks
 from run import build, evaluate_checkpoint, train
-from utils.config import Config, check_keys, validate
+from utils.config import Config, check_keys, default_values, presets, validate
 from utils.errors import ConfigError, RunError, fail
 from utils.masking import conceal, mask
 from utils.tracking import MetricLog
@@ -26,12 +27,14 @@ SETTINGS.HOST_INFO.INCLUDE_GPU_INFO = False  # asks nvidia-smi, slowly
 
 
 def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
-    """The experiment of one command line; Sacred's own commands and flags work on it."""
+    """The experiment of one command line; Sacred's own commands and flags work on it, presets are its named configs."""
     has_git = shutil.which("git") is not None
     experiment = Experiment(alg, base_dir=str(Path(__file__).parent), save_git_info=has_git)
     env_args, url = fill_env_args(layers["env"], layers["env_args"]), conceal(str(layers["mongo_url"]))
     layers = {**layers, "env_args": env_args, "mongo_url": url}
     experiment.add_config(layers)
+    for name, preset in presets(env).items():
+        experiment.add_named_config(name, preset)
 
     @experiment.option_hook
     def trust_our_checks(options: dict[str, Any]) -> None:
@@ -40,8 +43,11 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     @experiment.config_hook
     def check(config: dict[str, Any], command_name: str, logger: Any) -> dict[str, Any]:
         try:
-            check_keys(config, layers, "command line")
-            checked = validate(config)
+            check_keys(config, default_values(), "command line")
+            settled = settle(config)
+            if settled.note:
+                print(settled.note)
+            checked = validate(settled.values)
             if mask(checked.mongo_url) != checked.mongo_url:  # from `with FILE`: Sacred would record it as it is
                 raise ConfigError(
                     "mongo_url in a file after 'with' has a password, which would be recorded: set MONGO_URL"
@@ -52,7 +58,11 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
             answers = preflight(checked, url) if url and command_name == "run" else False
         except ConfigError as error:
             fail(error, 2)
-        run_folder = RunFolder(Path(checked.local_results_path) / "sacred" / alg / env, copy_sources=False, priority=10)
+        # a run on Skirmish lies with those of --env-config=skirmish, whatever it was called by
+        name = env if checked.env == layers["env"] else checked.env
+        folder = Path(checked.local_results_path) / "sacred" / alg / name
+        run_folder = RunFolder(folder, copy_sources=False, priority=10)
+        run_folder.settled = settled.values if settled.note else None
         if setup.checkpoint_path is not None and not checked.evaluate:
             run_folder.continues = resumed_key(setup.checkpoint_path)
         experiment.observers += [run_folder, Mirror(url, run_folder, answers)] if url else [run_folder]
@@ -60,7 +70,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
 
     @experiment.main
     def run(_run: Run, _config: dict[str, Any]) -> Any:
-        return execute(validate(_config), _run)
+        return execute(validate(settle(_config).values), _run)
 
     return experiment
 
@@ -72,6 +82,8 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     observer = next((o for o in sacred_run.observers if isinstance(o, RunFolder)), None)  # none with Sacred's -u
     folder = observer.path if observer else Path(tempfile.mkdtemp(prefix="unobserved_run_"))
     log = MetricLog(folder, make_sinks(config, folder, sacred_run.log_scalar))
+    if facts := describe(config.env, config.env_args):
+        sacred_run.info["environment"] = facts
     try:
         setup = build(config)
         if config.evaluate:
@@ -79,8 +91,10 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
         result = train(config, setup, log, folder)
         pictures = report_training(config, setup, result, folder)
     except RunError as error:
-        print(f"error: {error}\nThe last good state is in {folder}", file=sys.stderr)
-        raise SystemExit(1) from error
+        has_state = any((folder / "checkpoints").glob("*"))
+        state = f"The last good state is in {folder}" if has_state else f"No checkpoint was written; the run: {folder}"
+        print(f"error: {error}\n{state}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from error
     finally:
         log.close()
     for picture in pictures:

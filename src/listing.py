@@ -6,7 +6,7 @@ from learners import REGISTRY as LEARNERS
 from modules.agents.encoders import REGISTRY as AGENTS
 from modules.critics.critics import REGISTRY as CRITICS
 from modules.dag.generators import REGISTRY as DAG_GENERATORS
-from utils.config import CONFIG_DIR, EXAMPLE, config_names
+from utils.config import CONFIG_DIR, EXAMPLE, config_names, presets
 
 HELP = f"""Usage: python src/main.py --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
 
@@ -19,6 +19,8 @@ Examples:
   ... the same with evaluate=True added: play test_nepisode episodes with its policy
   python src/main.py print_config --config=bn_mappo --env-config=aloha
 
+  python src/main.py --config=bn_mappo --env-config=aloha with paper        a preset: the settings of the paper's table
+
   python src/main.py list        the names that configurations, environments, agents, ... go by
 Every key, with its default and unit: src/config/default.yaml. Sacred's options, such as -F DIR and -n NAME, work too.
 """
@@ -29,16 +31,26 @@ def _first_comment(kind: str, name: str) -> str:
     return first.removeprefix("#").strip()
 
 
+def _presets() -> dict[str, str]:
+    """Each preset, and the environments that have it."""
+    owners: dict[str, list[str]] = {}
+    for env in config_names("envs"):
+        for preset in presets(env):
+            owners.setdefault(preset, []).append(env)
+    return {preset: f"of {', '.join(envs)}" for preset, envs in owners.items()}
+
+
 def listing() -> str:
     """All names, a line each."""
     sections: dict[str, dict[str, str]] = {
         "--config": {name: _first_comment("algs", name) for name in config_names("algs")},
         "--env-config": {name: _first_comment("envs", name) for name in config_names("envs")},
+        "with": _presets(),
     }
     for registry in (ENVS, MACS, AGENTS, LEARNERS, CRITICS, DAG_GENERATORS):
         sections[registry.key] = registry.descriptions
     lines = []
     for key, entries in sections.items():
-        lines.append(f"{key}=")
+        lines.append(key if key == "with" else f"{key}=")
         lines += [f"  {name:<20} {description}" for name, description in entries.items()]
     return "\n".join(lines)

@@ -3,8 +3,10 @@
 import argparse
 import sys
 import warnings
+from pathlib import Path
 
-from utils.config import EXAMPLE, config_names, load_layers
+from envs.backends import refuse_without_game
+from utils.config import EXAMPLE, config_names, load_layers, presets
 from utils.errors import ConfigError, fail, unknown
 from utils.masking import conceal
 
@@ -20,25 +22,35 @@ def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
             raise ConfigError(f"{flag}=NAME is missing. Allowed: {', '.join(config_names(kind))}.\nExample: {EXAMPLE}")
         if given not in config_names(kind):
             raise unknown(flag, given, config_names(kind))
+    check_presets(options.env_config, rest)
     return options.config, options.env_config, rest
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command line; exit status 2 for a user's mistake, 1 for a run that failed."""
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
-    from experiment import make_experiment  # here, for environment workers import this file, and need no torch
-    from listing import HELP, listing
+def check_presets(env: str, rest: list[str]) -> None:
+    """ConfigError where a word after `with` is neither KEY=VALUE, nor a preset of this environment, nor a file."""
+    for word in rest[rest.index("with") + 1 :] if "with" in rest else []:
+        if word.startswith("-"):
+            return
+        if "=" not in word and word not in presets(env) and not Path(word).is_file():
+            raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, list(presets(env)))
 
+
+def main(arguments: list[str]) -> None:
+    """Run the command line; exit status 2: a user's mistake, 1: the run failed, 3: its environment failed too often."""
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
     arguments = [conceal(argument) for argument in arguments]
-    if arguments and arguments[0] in ("-h", "--help", "help"):
-        print(HELP)
-        return
-    if arguments and arguments[0] == "list":
-        print(listing())
+    if arguments and arguments[0] in ("-h", "--help", "help", "list"):
+        from listing import HELP, listing
+
+        print(listing() if arguments[0] == "list" else HELP)
         return
     try:
         alg, env, rest = parse(arguments)
-        experiment = make_experiment(alg, env, load_layers(alg, env))
+        layers = load_layers(alg, env)
+        refuse_without_game(layers, rest)
+        from experiment import make_experiment  # here, for it takes a while, and environment workers import this file
+
+        experiment = make_experiment(alg, env, layers)
     except ConfigError as error:
         fail(error, 2)
     try:

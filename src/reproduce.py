@@ -87,6 +87,7 @@ def add_fig4(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variants", nargs="+", help="some of context_aware full line uncorrelated (default: all)")
     parser.add_argument("--t-max", type=int, help="environment steps of a run (default: 1e6 for aloha, else 2e5)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
+    parser.add_argument("--preset", help="settings to lay over ours: paper, those of the paper's table (default: none)")
     parser.add_argument("--output", type=Path, help="folder for runs and files (default: results/figures/fig4/ENV)")
     parser.add_argument("--quick", action="store_true", help="2 seeds, a twentieth of the steps: to see that it works")
 
@@ -97,20 +98,24 @@ def run_fig4(options: argparse.Namespace) -> None:
     single_threaded()
     from reproduction.figure4 import make_figure4
     from reproduction.figure4_plan import VARIANTS, panels
+    from utils.config import presets
     from utils.errors import unknown
 
     for name in options.variants or ():
         if name not in VARIANTS:
             raise unknown("variant", name, list(VARIANTS))
     plans = panels(options.env, options.n)
+    if options.preset and options.preset not in presets(options.env):
+        raise unknown(f"preset of {options.env}", options.preset, presets(options.env))
     n_seeds = options.seeds or (10 if options.env == "aloha" else 50)
-    folder = options.output or FIG4 / (options.env + "_quick" * options.quick)
+    name = "_".join(word for word in (options.env, options.preset, options.quick and "quick") if word)
+    folder = options.output or FIG4 / name
     t_max = options.t_max
     if options.quick:
         n_seeds, t_max = 2, min(plan.t_max for plan in plans) // 20
     seeds = range(options.first_seed, options.first_seed + n_seeds)
     variants = tuple(options.variants or VARIANTS)
-    cells = {plan.key: plan.cells(seeds, variants, t_max) for plan in plans}
+    cells = {plan.key: plan.cells(seeds, variants, t_max, options.preset) for plan in plans}
     failed = make_figure4(plans, cells, folder, options.workers)
     print(f"Figure, data and report are in {folder}")
     raise_if_failed(failed, folder)

@@ -35,6 +35,29 @@ class BitGame(BatchedGame):
         return Observation(obs, state, None)
 
 
+class EitherSeesGame(BitGame):
+    """As BitGame, but it is a fair coin which of the two agents sees the bit.
+
+    Product policies earn at most 0.5, a fixed order 0.75: where the second one sees the bit, the first has to guess.
+    The optimum, 1, needs an order that depends on who sees.
+    """
+
+    state_fields = ("bit", "seer")
+
+    def __init__(self, batch_size: int, seed: int):
+        super().__init__(batch_size, seed)
+        self.seer = np.zeros(batch_size, dtype=np.int64)
+
+    def start(self, games: Array) -> None:
+        super().start(games)
+        self.seer[games] = self.rng.integers(0, 2, size=len(games))
+
+    def observe(self) -> Observation:
+        observation = super().observe()
+        sees = np.eye(2, dtype=np.float32)[self.seer][..., None]  # [B, 2, 1]
+        return observation._replace(obs=observation.state[:, None] * sees)
+
+
 class MaskedGame(BatchedGame):
     """Three agents, four actions, of which random ones are unavailable; agent 2 dies after two steps.
 

@@ -38,11 +38,11 @@ class ImpairedDAG(DAGGenerator):
         return {**noise, LOSS_NOISE: uniform}
 
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
         assert noise is not None, "draw_noise gives the losses, in greedy evaluation too"
         own_noise = {name: value for name, value in noise.items() if name != LOSS_NOISE}
-        dag: DAG = self.dag(context, own_noise or None, temperature, guess)
+        dag: DAG = self.dag(context, own_noise or None, temperature, recorded_order)
         arrives = (noise[LOSS_NOISE] >= self.loss).to(dag.adjacency.dtype)  # [M, N, N]
         return DAG(dag.adjacency * self.kept * arrives, dag.order)
 
@@ -55,7 +55,7 @@ class GivenDAG(DAGGenerator):
         self.adjacency = adjacency
 
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
         depths = depth(self.adjacency)  # [M, N]
         return DAG(self.adjacency, depths.argsort(dim=-1, stable=True), depths)

@@ -40,6 +40,7 @@ class Evaluation(NamedTuple):
     log_prob: Tensor  # [B, T, N] of the recorded actions
     entropy: Tensor  # [B, T, N] of the local policies
     adjacency: Tensor | None = None  # [B, T, N, N] with the gradient of the DAG networks; None: agents are independent
+    order_log_prob: Tensor | None = None  # [B, T] of the recorded orders, where they are actions too
     dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
 
 

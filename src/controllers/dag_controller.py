@@ -45,8 +45,9 @@ class DAGMAC(BasicMAC):
     def scheme(self) -> Scheme:
         noise = {name: Field(shape) for name, shape in self.dag.noise_shapes().items()}
         state = {"state": Field((self.info.state_dim,))} if self.config.dag.context == "state" else {}
-        order = {"dag_order": Field((self.info.n_agents,), torch.int64)} if self.dag.solves_order else {}
-        return {**super().scheme(), **noise, **state, **order}
+        order = {"dag_order": Field((self.info.n_agents,), torch.int64)} if self.dag.records_order else {}
+        order_log_prob = {"dag_order_log_prob": Field(())} if self.dag.order_is_action else {}
+        return {**super().scheme(), **noise, **state, **order, **order_log_prob}
 
     def draw_noise(
         self, batch_size: int, generators: Generators, fraction: float, greedy: bool = False
@@ -64,11 +65,11 @@ class DAGMAC(BasicMAC):
         state: Tensor | None,
         noise: dict[str, Tensor] | None,
         fraction: float,
-        guess: Tensor | None = None,
+        recorded_order: Tensor | None = None,
     ) -> DAG:
-        """The DAGs of M steps: obs [M, N, D], state [M, S] -> adjacency [M, N, N]; `guess` [M, N] is a likely order."""
+        """The DAGs of M steps: obs [M, N, D], state [M, S] and, of recorded steps, the order [M, N]."""
         context = obs if self.config.dag.context == "obs" or state is None else state.unsqueeze(1)  # [M, K, D]
-        dag: DAG = self.dag(context, noise, self.temperature(fraction), guess)
+        dag: DAG = self.dag(context, noise, self.temperature(fraction), recorded_order)
         return dag
 
     def parent_inputs(self, obs: Tensor, actions: Tensor) -> Tensor:
@@ -86,6 +87,8 @@ class DAGMAC(BasicMAC):
         own, hidden = self.encode_step(step, hidden)
         actions, log_prob = self.act_along(dag, own, step.obs, step.avail_actions, noise.get("action_noise"))
         recorded = {"log_prob": log_prob, "dag_order": dag.order, **dag_noise}
+        if dag.order_log_prob is not None:
+            recorded["dag_order_log_prob"] = dag.order_log_prob
         return Selection(actions, hidden, recorded, dag.adjacency)
 
     def act_along(
@@ -157,7 +160,11 @@ class DAGMAC(BasicMAC):
         logits = self.local_logits(adjacency, own, batch["obs"].flatten(0, 1), heard_actions)
         evaluation = self.score(logits, batch)
         stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None
-        return evaluation._replace(adjacency=adjacency.unflatten(0, batch["filled"].shape), dag_stats=stats)
+        shape = batch["filled"].shape  # B, T
+        order_log_prob = None if dag.order_log_prob is None else dag.order_log_prob.view(shape)
+        return evaluation._replace(
+            adjacency=adjacency.unflatten(0, shape), order_log_prob=order_log_prob, dag_stats=stats
+        )
 
     @torch.no_grad()
     def heard_actions(self, dag: DAG, own: Tensor, batch: EpisodeBatch, generators: Generators) -> Tensor:
@@ -190,8 +197,8 @@ class DAGMAC(BasicMAC):
         else:
             scale = NoiseScale(self.edge_noise(fraction), self.order_noise(fraction))
             noise = self.dag.draw_noise(len(obs), scale, generators["dag_resample"])
-        acted_in = batch["dag_order"].flatten(0, 1) if self.dag.solves_order else None  # [B*T, N]
-        return self.generate(obs, state, noise, fraction, acted_in)
+        recorded_order = batch["dag_order"].flatten(0, 1) if self.dag.records_order else None  # [B*T, N]
+        return self.generate(obs, state, noise, fraction, recorded_order)
 
     @torch.no_grad()
     def dag_stats(self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:

@@ -3,11 +3,11 @@
 from torch import Tensor
 
 from components.episode_buffer import EpisodeBatch
-from components.losses import masked_mean
+from components.losses import clipped_surrogate, masked_mean, normalised
 from components.schedules import DensityTarget
 from controllers.basic_controller import BasicMAC, Evaluation
 from envs.vec_env import EnvInfo
-from learners.ppo_learner import PPOLearner, Statistics
+from learners.ppo_learner import PPOLearner, Statistics, Targets
 from modules.dag.ops import density
 from utils.config import Config
 from utils.errors import ConfigError
@@ -17,7 +17,9 @@ from utils.seeding import Generators
 class BNMAPPOLearner(PPOLearner):
     """PPO plus alpha * |rho(G) - eta| (paper, section 6.3), with eta and alpha annealed by configuration.
 
-    The DAG networks are part of the controller: the same optimiser and the same gradient clipping as the actor.
+    The DAG networks are part of the controller: the same optimiser and the same gradient clipping as the actor. Where
+    the order is an action (dag.permutation=plackett_luce), it has a clipped surrogate of its own with the team's
+    advantage, as an agent has.
     """
 
     def __init__(self, config: Config, info: EnvInfo, mac: BasicMAC, generators: Generators):
@@ -26,12 +28,28 @@ class BNMAPPOLearner(PPOLearner):
         super().__init__(config, info, mac, generators)
         self.target = DensityTarget(**config.annealing.model_dump())
 
-    def regulariser(self, evaluation: Evaluation, batch: EpisodeBatch, fraction: float) -> tuple[Tensor, Statistics]:
+    def extra_loss(
+        self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets, fraction: float
+    ) -> tuple[Tensor, Statistics]:
         assert evaluation.adjacency is not None, "dag_controller gives the adjacency"
         eta, alpha = self.target.eta(fraction), self.target.alpha(fraction)
         rho = density(evaluation.adjacency)  # [B, T]
-        loss = alpha * (masked_mean(rho, batch["filled"]) - eta).abs()
+        loss = regulariser = alpha * (masked_mean(rho, batch["filled"]) - eta).abs()
         statistics = {"dag_eta": rho.new_tensor(eta), "dag_alpha": rho.new_tensor(alpha)}
         for name, values in (evaluation.dag_stats or {}).items():
             statistics[name] = masked_mean(values, batch["filled"])
+        statistics["regulariser"] = regulariser.detach()
+        if evaluation.order_log_prob is not None:
+            log_prob = evaluation.order_log_prob.unsqueeze(-1)  # [B, T, 1]
+            weight = batch["filled"].unsqueeze(-1)  # [B, T, 1]
+            surrogate, ratio = clipped_surrogate(
+                log_prob,
+                batch["dag_order_log_prob"].unsqueeze(-1),
+                targets.advantage.mean(-1, keepdim=True),
+                normalised(weight),
+                self.config.eps_clip,
+            )
+            loss = regulariser - surrogate
+            statistics["dag_order_entropy"] = -masked_mean(log_prob.detach(), weight)  # estimated by the orders drawn
+            statistics["dag_order_ratio_error"] = ((ratio - 1).abs() * weight).amax()
         return loss, statistics

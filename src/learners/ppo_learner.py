@@ -75,15 +75,15 @@ class PPOLearner:
         self._set_learning_rates(fraction)
         targets = self.compute_targets(batch)
         statistics: Statistics = {}
-        first_ratio_error: Tensor | None = None
+        before_first_step: Statistics = {}
         for epoch in range(self.config.epochs):
             with_stats = epoch == self.config.epochs - 1
             for part, part_targets in self.mini_batches(batch, targets):
                 statistics = self.step(part, part_targets, fraction, with_stats)
-                if first_ratio_error is None:  # before any gradient step: 0 to rounding
-                    first_ratio_error = statistics["ratio_error"]
-        assert first_ratio_error is not None, "there is at least one epoch"
-        return {**statistics, "first_ratio_error": first_ratio_error}
+                if not before_first_step:  # all ratios are 1 to rounding
+                    errors = [name for name in statistics if name.endswith("ratio_error")]
+                    before_first_step = {f"first_{name}": statistics[name] for name in errors}
+        return {**statistics, **before_first_step}
 
     @torch.no_grad()
     def compute_targets(self, batch: EpisodeBatch) -> Targets:
@@ -141,7 +141,7 @@ class PPOLearner:
             evaluation.log_prob, batch["log_prob"], targets.advantage, weight, config.eps_clip
         )
         entropy = (evaluation.entropy * weight).sum()
-        regulariser, statistics = self.regulariser(evaluation, batch, fraction)
+        extra, statistics = self.extra_loss(evaluation, batch, targets, fraction)
         critic_loss = clipped_value_loss(
             self.critic(batch[self.critic.field]),
             targets.old_value,
@@ -150,11 +150,11 @@ class PPOLearner:
             config.value_clip,
             config.huber_delta,
         )
-        policy_loss = -surrogate - self.entropy_coef(fraction) * entropy + regulariser
+        policy_loss = -surrogate - self.entropy_coef(fraction) * entropy + extra
         for group in (*self.actor_groups, *self.critic_groups):
             group.zero_grad()
         (policy_loss + config.value_coef * critic_loss).backward()
-        losses = {"pg_loss": -surrogate, "entropy": entropy, "regulariser": regulariser, "critic_loss": critic_loss}
+        losses = {"pg_loss": -surrogate, "entropy": entropy, "extra_loss": extra, "critic_loss": critic_loss}
         statistics["agent_grad_norm"] = self._clip(self.clipped_groups, losses)
         statistics["critic_grad_norm"] = self._clip(self.critic_groups, losses)
         self.optimiser.step()
@@ -173,7 +173,9 @@ class PPOLearner:
             return filled
         return filled * (batch["avail_actions"].sum(-1) > 1)
 
-    def regulariser(self, evaluation: Evaluation, batch: EpisodeBatch, fraction: float) -> tuple[Tensor, Statistics]:
+    def extra_loss(
+        self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets, fraction: float
+    ) -> tuple[Tensor, Statistics]:
         """What else the policy loss holds, and its statistics; nothing here."""
         return evaluation.log_prob.new_zeros(()), {}
 

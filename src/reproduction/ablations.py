@@ -31,16 +31,22 @@ class Ablation:
 
 
 SCALAR = "env_args.obs_coding=scalar"
+SINKHORN = ("dag.permutation=gumbel_sinkhorn",)
 ABLATIONS = {
     CORRECTED: Ablation("our defaults"),
-    "dag_resampled": Ablation("DAG drawn anew in every epoch", ("dag.noise=resample",)),
+    "dag_resampled": Ablation("edges drawn anew in every epoch", ("dag.noise=resample",)),
     "parents_resampled": Ablation("parents' actions drawn anew in every epoch", ("dag.parent_actions=resampled",)),
     "both_resampled": Ablation(
-        "DAG and parents' actions drawn anew, as released", ("dag.noise=resample", "dag.parent_actions=resampled")
+        "edges and parents' actions drawn anew", ("dag.noise=resample", "dag.parent_actions=resampled")
     ),
     "unclipped_dag": Ablation("DAG networks outside the gradient clipping", ("dag.clip_gradients=false",)),
     "spurious_neighbour": Ablation("islands 4 and 5 collide as well", ("env_args.adjacency=casec",)),
     "scalar": Ablation("backlog as one number, not one-hot (no defect)", (SCALAR,)),
+    "fixed_order": Ablation("agents act in the order 1..10 (no defect)", ("dag.permutation=identity",)),
+    "sinkhorn_order": Ablation("order learned through Sinkhorn's matrix, the paper's way (no defect)", SINKHORN),
+    "sinkhorn_resampled": Ablation(
+        "the same, DAG drawn anew in every epoch", (*SINKHORN, "dag.noise=resample"), "sinkhorn_order"
+    ),
     "blind": Ablation("the same under LayerNorm: blind to the own backlog", (SCALAR, "obs_layer_norm=true"), "scalar"),
 }
 

@@ -33,7 +33,9 @@ class Panel:
     metrics: tuple[Metric, ...]
     tail: float = 0.1  # a run is judged by the mean of its evaluations in this last part of it
 
-    def cells(self, seeds: range, variants: tuple[str, ...], t_max: int | None = None) -> list[Cell]:
+    def cells(
+        self, seeds: range, variants: tuple[str, ...], t_max: int | None = None, preset: str | None = None
+    ) -> list[Cell]:
         """One run a seed and variant; all variants of a seed together, so that an early stop leaves whole seeds."""
         steps = t_max or self.t_max
         often = (f"test_interval={max(steps // 40, 1)}", f"save_model_interval={max(steps // 5, 1)}")
@@ -45,6 +47,7 @@ class Panel:
                 self.env_config,
                 steps,
                 (*self.overrides, *often, f"dag.generator={VARIANTS[variant]}"),
+                preset,
             )
             for seed in seeds
             for variant in variants

@@ -14,8 +14,9 @@ from omegaconf import OmegaConf
 
 from analysis.progress import progress
 from envs import fill_env_args
+from envs.backends import settle
 from recording.recorded import flatten
-from utils.config import load_layers, merge, validate
+from utils.config import load_layers, merge, presets, validate
 from utils.errors import ConfigError
 from utils.tracking import read_metrics
 
@@ -34,6 +35,7 @@ class Cell:
     env_config: str  # of src/config/envs
     t_max: int  # environment steps
     overrides: tuple[str, ...] = ()  # KEY=VALUE
+    preset: str | None = None  # of src/config/presets
 
     def folder(self, root: Path) -> Path:
         """Where its runs are recorded."""
@@ -41,8 +43,8 @@ class Cell:
 
     def run_folder(self, root: Path) -> Path | None:
         """The latest recorded run of this cell that has logged anything."""
-        storage = self.folder(root) / "sacred" / self.config / self.env_config
-        runs = [path for path in storage.glob("*") if path.name.isdigit() and read_metrics(path)]
+        storage = self.folder(root) / "sacred" / self.config
+        runs = [path for path in storage.glob("*/*") if path.name.isdigit() and read_metrics(path)]
         return max(runs, key=lambda path: int(path.name), default=None)
 
     def rows(self, root: Path) -> list[dict[str, Any]]:
@@ -62,9 +64,10 @@ class Cell:
     def settings(self) -> dict[str, Any]:
         """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
-        layers = merge(load_layers(self.config, self.env_config), given)
+        preset = presets(self.env_config)[self.preset] if self.preset else {}
+        layers = merge(load_layers(self.config, self.env_config), preset, given)
         layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-        return validate(layers).model_dump()
+        return validate(settle(layers).values).model_dump()
 
     def _own_overrides(self) -> list[str]:
         return [f"seed={self.seed}", f"t_max={self.t_max}"]
@@ -76,7 +79,8 @@ class Cell:
             resumed = [f"checkpoint_path={folder}"]
         fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
-        return [sys.executable, str(MAIN), *flags, *fixed, *self.overrides, *resumed]
+        preset = [self.preset] if self.preset else []
+        return [sys.executable, str(MAIN), *flags, *preset, *fixed, *self.overrides, *resumed]
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:

@@ -5,6 +5,7 @@ import torch
 
 from components.episode_buffer import EpisodeBatch
 from controllers.basic_controller import BasicMAC
+from controllers.dag_controller import DAGMAC
 from envs.vec_env import Array, Observation, VecEnv
 from tabular.evaluation import policy_values, start_value
 from tabular.game import TabularModel
@@ -66,9 +67,18 @@ def joint_policy(mac: BasicMAC, model: TabularModel, generators: Generators, fra
         noise = mac.draw_noise(n_states * draws, generators, fraction)
         noise = {name: value if n_dags else torch.zeros_like(value) for name, value in noise.items()}
         batch = every_choice(mac, model.observation, actions, noise, draws)
+        if isinstance(mac, DAGMAC) and mac.dag.records_order:
+            batch.data["dag_order"] = orders(mac, batch, fraction)
         log_prob = mac.evaluate(batch, fraction, generators).log_prob.sum(-1)  # [S * draws, K]
         joint += log_prob.double().exp().view(n_states, draws, -1).sum(1).T.cpu().numpy()
     return (joint / n_draws).reshape(*game.n_actions, n_states)
+
+
+def orders(mac: DAGMAC, batch: EpisodeBatch, fraction: float) -> torch.Tensor:
+    """The orders [B, K, N] that agents would act in; all steps of a game have the same state and DAG noise."""
+    noise = {name: batch[name][:, 0] for name in mac.dag.noise_shapes()}
+    order = mac.generate(batch["obs"][:, 0], batch["state"][:, 0], noise, fraction).order  # [B, N]
+    return order.unsqueeze(1).expand_as(batch["actions"])
 
 
 def every_choice(
@@ -91,7 +101,6 @@ def every_choice(
         "starts": torch.ones(n_rows, n_steps, device=device),
         "filled": torch.ones(n_rows, n_steps, device=device),
         "log_prob": torch.zeros(n_rows, n_steps, n_agents, device=device),
-        "dag_order": torch.arange(n_agents, device=device).expand(n_rows, n_steps, -1),
         **{name: value.unsqueeze(1).expand(-1, n_steps, *value.shape[1:]) for name, value in noise.items()},
     }
     if observation.avail_actions is not None:

@@ -68,7 +68,7 @@ class DAGConfig(Section):
     """Section `dag` of default.yaml."""
 
     generator: str
-    permutation: Literal["identity", "gumbel_sinkhorn"]
+    permutation: Literal["identity", "gumbel_sinkhorn", "plackett_luce"]
     edge_index: Literal["agent", "rank"]
     edge_net: Literal["mlp", "deep_set"]
     context: Literal["obs", "state"]
@@ -128,6 +128,7 @@ class Config(Section):
     test_greedy: bool
     log_interval: Count
     evaluate: bool
+    save_replay: bool
     save_model: bool
     save_model_interval: Count
     checkpoint_path: str
@@ -177,14 +178,31 @@ class Config(Section):
                 f"batch_size={self.batch_size} must divide batch_size_run={self.batch_size_run}: "
                 "a gradient step takes whole segments of batch_size games"
             )
+        draws_order = self.dag.generator == "learned" and self.dag.permutation == "plackett_luce"
+        if self.mac == "dag_controller" and draws_order and self.learner != "bn_mappo":
+            raise ValueError(
+                f"dag.permutation=plackett_luce needs learner=bn_mappo; learner={self.learner} leaves it as it is"
+            )
         if self.evaluate and not self.checkpoint_path:
             raise ValueError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
+        if self.save_replay and not self.evaluate:
+            raise ValueError("save_replay=True needs evaluate=True: replays are of evaluated games")
         return self
 
 
 def config_names(kind: str) -> list[str]:
     """The names that --config (algs) or --env-config (envs) take."""
     return sorted(path.stem for path in (CONFIG_DIR / kind).glob("*.yaml"))
+
+
+def presets(env: str) -> dict[str, dict[str, Any]]:
+    """The presets that this environment has, by name: what `with NAME` lays over everything but the command line."""
+    found = {}
+    for path in sorted((CONFIG_DIR / "presets").glob(f"*/{env}.yaml")):
+        found[path.parent.name] = load_yaml(path)
+        source = f"src/config/presets/{path.parent.name}/{path.name}"
+        check_keys(found[path.parent.name], default_values(), source)
+    return found
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -198,9 +216,14 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in data.items()}
 
 
+def default_values() -> dict[str, Any]:
+    """default.yaml, which has every key there is."""
+    return load_yaml(CONFIG_DIR / "default.yaml")
+
+
 def load_layers(alg: str, env: str) -> dict[str, Any]:
     """default.yaml, overridden by envs/<env>.yaml and then by algs/<alg>.yaml; neither may bring a key of its own."""
-    default = load_yaml(CONFIG_DIR / "default.yaml")
+    default = default_values()
     layers = [default]
     for kind, option, name in (("envs", "--env-config", env), ("algs", "--config", alg)):
         if name not in config_names(kind):
@@ -242,8 +265,14 @@ def validate(values: dict[str, Any]) -> Config:
 def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") -> str:
     """A pydantic error in the words of the command line: key=value: what is wrong, what is allowed."""
     details = [dict(detail) for detail in error.errors() if detail["type"] != "none_required"]
+    of_ramps = [detail for detail in details if not (isinstance(detail["input"], dict) and _is_of_number(detail))]
+    details = of_ramps or details  # {start: ...} that is wrong is no number either: that need not be told
     messages = dict.fromkeys(_explain_one(detail, values, prefix) for detail in details)
     return "\n".join(messages)
+
+
+def _is_of_number(detail: dict[str, Any]) -> bool:
+    return "number" in str(detail["msg"])
 
 
 def _explain_one(detail: dict[str, Any], values: dict[str, Any], prefix: str) -> str:

@@ -11,7 +11,7 @@ from learners import REGISTRY as LEARNERS
 from modules.agents.encoders import REGISTRY as AGENTS
 from modules.critics.critics import REGISTRY as CRITICS
 from modules.dag.generators import REGISTRY as DAG_GENERATORS
-from utils.config import config_names
+from utils.config import config_names, merge, presets, validate
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
@@ -34,6 +34,12 @@ def one_update(config) -> None:
 @pytest.mark.parametrize("alg", config_names("algs"))
 def test_every_pair_of_yaml_files_trains(alg, env, device):
     one_update(make_config(alg, env, use_cuda=device == "cuda"))
+
+
+@pytest.mark.parametrize(("env", "preset"), [(env, name) for env in config_names("envs") for name in presets(env)])
+def test_every_preset_trains(env, preset):
+    config = make_config(env=env)
+    one_update(validate(merge(config.model_dump(), presets(env)[preset])))
 
 
 @pytest.mark.parametrize("mini_batch", [4, 2, 1])

@@ -39,12 +39,27 @@ def train(config) -> tuple[float, float]:
         ("bn_mappo", {"dag__generator": "full"}, 0.98, 1.0),
         ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "identity"}, 0.98, 1.0),
         ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "gumbel_sinkhorn"}, 0.98, 1.0),
+        ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "plackett_luce"}, 0.98, 1.0),
     ],
 )
 def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):
     greedy, sampled = train(make_config(alg, **SETTINGS, **settings))
     assert low <= greedy <= high
     assert low - 0.1 <= sampled <= high
+
+
+@pytest.mark.parametrize(
+    ("settings", "low", "high"),
+    [
+        ({"dag__generator": "empty"}, 0.4, 0.6),
+        ({"dag__generator": "full"}, 0.7, 0.8),
+        ({"dag__generator": "learned", "dag__permutation": "identity"}, 0.7, 0.8),
+        ({"dag__generator": "learned", "dag__permutation": "plackett_luce"}, 0.98, 1.0),
+    ],
+)
+def test_an_order_that_depends_on_the_context_beats_every_fixed_one(toys, settings, low, high):
+    greedy, _ = train(make_config("bn_mappo", **{**SETTINGS, "env": "either_sees_game", "t_max": 25_000}, **settings))
+    assert low <= greedy <= high
 
 
 def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):

@@ -76,7 +76,9 @@ MISTAKES = [
     (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),
     (ALOHA, "with checkpoint_path=.", ["no checkpoint"]),
     (ALOHA, "with evaluate=True", ["evaluate=True", "checkpoint_path"]),
-    (ALOHA, "with no_such_named_config", ["no_such_named_config"]),
+    (ALOHA, "with papr", ["preset of aloha", "'papr'", "'paper'"]),
+    (ALOHA, "with lr=0.1 no_such_thing", ["no_such_thing", "Allowed: paper"]),
+    (ALOHA, "with entropy_coef.strat=0.1", ["entropy_coef.strat", "'start'"]),
     (ALOHA, "--no-such-flag", ["Usage"]),
 ]
 
@@ -127,6 +129,18 @@ def test_print_config_prints_the_merged_configuration(in_empty_folder, capsys):
     assert re.search(r"edge_bias = \S*3", out)
     assert re.search(r"arrival_probability = 0.6", out), "arguments of the environment are complete"
     assert list(in_empty_folder.iterdir()) == []
+
+
+def test_a_preset_goes_over_the_defaults_and_under_the_command_line(in_empty_folder, capsys):
+    status, out, _ = run(["print_config", *ALOHA, "with", "paper", "gamma=0.5"], capsys)
+    assert status == 0
+    assert re.search(r"permutation = \S*'gumbel_sinkhorn'", out) and re.search(r"entropy_coef = 0.01", out)
+    assert re.search(r" gamma = 0.5", out)
+
+
+def test_a_number_can_take_the_place_of_a_schedule(in_empty_folder, capsys):
+    status, out, _ = run(["print_config", *ALOHA, "with", "entropy_coef=0.02"], capsys)
+    assert status == 0 and re.search(r"entropy_coef = 0.02", out)
 
 
 def test_sacreds_own_flags_work(in_empty_folder, capsys):

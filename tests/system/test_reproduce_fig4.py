@@ -73,6 +73,13 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path):
         check_settings([cell], tmp_path)
 
 
+def test_a_preset_lies_over_the_defaults_and_under_the_overrides(tmp_path):
+    cell = Cell("a", 0, "bn_mappo", "aloha", 100, ("gamma=0.5",), preset="paper")
+    assert "paper" in cell.command(tmp_path)
+    settings = cell.settings()
+    assert settings["entropy_coef"] == 0.01 and settings["gamma"] == 0.5
+
+
 def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
     with pytest.raises(ConfigError, match="gamma"):
         run_grid([Cell("a", 0, "mappo", "aloha", 100, ("gamma=2",))], tmp_path, 1)
@@ -84,6 +91,7 @@ def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
     [
         (["--env", "alhoa"], "aloha"),
         (["--variants", "ful"], "full"),
+        (["--preset", "papr"], "paper"),
         (["--seeds", "0"], "at least 1"),
         (["--workers", "-1"], "at least 1"),
     ],

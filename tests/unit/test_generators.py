@@ -1,19 +1,23 @@
 """Every way to come by a DAG: acyclic, parents first, differentiable where it is learned."""
 
+import itertools
+
+import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 
 from helpers import make_config
 from modules.dag.edges import straight_through_edges
 from modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
 from modules.dag.ops import is_acyclic
-from modules.dag.permutation import assign, is_best_order, sinkhorn
+from modules.dag.permutation import PlackettLuceOrders, assign, is_best_order, plackett_luce_log_prob, sinkhorn
 from utils.errors import ConfigError
 
 N_AGENTS, PARTS = 5, (5, 3)
 FORMS = [
     {"dag__permutation": permutation, "dag__edge_index": index, "dag__edge_net": net}
-    for permutation in ("identity", "gumbel_sinkhorn")
+    for permutation in ("identity", "gumbel_sinkhorn", "plackett_luce")
     for index in ("agent", "rank")
     for net in ("mlp", "deep_set")
 ]
@@ -136,8 +140,6 @@ def test_sinkhorn_stays_finite_with_extreme_scores():
 
 
 def test_assignment_is_the_best_of_all_permutations():
-    import itertools
-
     scores = torch.randn(20, 4, 4, generator=torch.Generator().manual_seed(0))
     for matrix, order in zip(scores, assign(scores), strict=True):
         totals = {
@@ -151,7 +153,8 @@ def test_gradients_reach_edge_and_permutation_nets(form):
     generator = build("learned", form)
     dag = sample(generator, 50)
     weight = torch.randn(N_AGENTS, N_AGENTS, generator=torch.Generator().manual_seed(1))
-    (dag.adjacency * weight).sum().backward()
+    loss = (dag.adjacency * weight).sum()
+    (loss if dag.order_log_prob is None else loss + dag.order_log_prob.sum()).backward()
     for name, parameter in generator.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
@@ -197,7 +200,9 @@ def test_generator_gradient_agrees_with_finite_differences_of_its_relaxed_parts(
     weight = torch.randn(6, N_AGENTS, N_AGENTS, generator=rng, dtype=torch.float64)
     (generator(context, noise).adjacency * weight).sum().backward()
     direction = [torch.randn(p.shape, generator=rng, dtype=torch.float64) for p in generator.parameters()]
-    analytic = sum((p.grad * v).sum() for p, v in zip(generator.parameters(), direction, strict=True))
+    # without gradient: the scores of Plackett-Luce, whose order is not relaxed
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in generator.parameters()]
+    analytic = sum((grad * v).sum() for grad, v in zip(gradients, direction, strict=True))
 
     def parts(step: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         with torch.no_grad():
@@ -206,8 +211,11 @@ def test_generator_gradient_agrees_with_finite_differences_of_its_relaxed_parts(
             score = generator.edge_net(context) + noise["dag_edge_noise"]
             hard_u, soft_u = (score > 0).double(), torch.sigmoid(score)
             hard_pi = soft_pi = torch.eye(N_AGENTS, dtype=torch.float64).expand(6, -1, -1)
-            if generator.permutation_net:
-                scores = generator.permutation_net(context) + noise["dag_order_noise"]
+            if form["dag__permutation"] == "plackett_luce":  # the order does not change, and has no relaxation
+                order = generator(context, noise).order
+                hard_pi = soft_pi = torch.nn.functional.one_hot(order, N_AGENTS).double()
+            elif form["dag__permutation"] == "gumbel_sinkhorn":
+                scores = generator.orders.scores(context) + noise["dag_order_noise"]
                 hard_pi = torch.nn.functional.one_hot(assign(scores), N_AGENTS).double()
                 soft_pi = sinkhorn(scores, 300)
             for p, v in zip(generator.parameters(), direction, strict=True):
@@ -224,6 +232,44 @@ def test_generator_gradient_agrees_with_finite_differences_of_its_relaxed_parts(
     else:
         change = du * (pi.mT @ m @ pi) + u * (dpi.mT @ m @ pi + pi.mT @ m @ dpi)
     assert analytic.item() == pytest.approx((weight * change).sum().item(), rel=1e-5)
+
+
+def test_plackett_luce_orders_have_the_probabilities_of_drawing_without_replacement():
+    """log_prob over all orders: sums to 1, is the slow product of softmaxes, and is what sorting noisy scores draws."""
+    rng = torch.Generator().manual_seed(0)
+    module = PlackettLuceOrders(4, (1, 3), 8)
+    context = torch.randn(1, 1, 3, generator=rng)
+    with torch.no_grad():
+        module.scores.net[-1].weight.mul_(5)  # away from uniform
+        scores = module.scores(context)[0].double()
+        every = torch.tensor(list(itertools.permutations(range(4))))  # [24, N]
+        probability = plackett_luce_log_prob(scores.expand(24, -1), every).exp()
+        drawn = module(context.expand(50_000, -1, -1), module.draw_noise(50_000, 1.0, rng), 1.0, None)
+    slow = torch.tensor(
+        [np.prod([float(scores[order[k:]].softmax(0)[0]) for k in range(4)]) for order in every], dtype=torch.float64
+    )
+    torch.testing.assert_close(probability, slow)
+    assert probability.sum().item() == pytest.approx(1.0)
+    assert probability.max() > 3 / 24, "far from uniform"
+    base = torch.tensor([64, 16, 4, 1])
+    counts = torch.bincount((drawn.order * base).sum(-1), minlength=256)[(every * base).sum(-1)]
+    assert chisquare(counts.numpy(), (probability * 50_000).numpy()).pvalue > 1e-4
+    assert torch.equal(module(context, None, 1.0, None).order[0], every[probability.argmax()]), "zero noise is the mode"
+
+
+def test_plackett_luce_gradient_agrees_with_finite_differences():
+    scores = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    order = torch.stack([torch.randperm(5) for _ in range(3)])
+    assert torch.autograd.gradcheck(lambda s: plackett_luce_log_prob(s, order), scores)
+
+
+def test_a_recorded_order_is_kept_as_an_action_is():
+    generator = build("learned", {"dag__permutation": "plackett_luce"})
+    context = torch.randn(50, *PARTS)
+    order = torch.rand(50, N_AGENTS).argsort(-1)
+    dag = generator(context, None, recorded_order=order)
+    assert torch.equal(dag.order, order)
+    torch.testing.assert_close(dag.order_log_prob, plackett_luce_log_prob(generator.orders.scores(context), order))
 
 
 def test_noise_reaches_edges_and_order():

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from components.action_selectors import gumbel_noise
 from modules.dag.edges import logistic_noise, straight_through_edges
-from modules.dag.nets import EdgeNet, PermutationNet
+from modules.dag.nets import EdgeNet
 from modules.dag.ops import depth, precedence
-from modules.dag.permutation import straight_through_order
+from modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
 from utils.config import DAGConfig
 from utils.errors import ConfigError
 from utils.registry import Registry
@@ -26,6 +25,7 @@ class DAG(NamedTuple):
     adjacency: Tensor  # [M, N, N]; [j, i] == 1: j is a parent of i. Carries the gradient of the DAG networks
     order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th: parents come first
     depth: Tensor | None = None  # [M, N], where it is known beforehand
+    order_log_prob: Tensor | None = None  # [M], where the order is an action of the policy; with its gradient
 
 
 class NoiseScale(NamedTuple):
@@ -39,7 +39,8 @@ class DAGGenerator(nn.Module):
     """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed."""
 
     is_empty = False  # True: no DAG of this generator has an edge
-    solves_order = False  # True: finding the order takes time, and a guess saves it
+    records_order = False  # True: rebuilding a DAG needs the order that was acted in, or is quicker with it
+    order_is_action = False  # True: the order has a probability, and is learned by policy gradient
     is_random = False  # True: its noise is the policy, in greedy evaluation too; else zero noise is its mode
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -52,11 +53,11 @@ class DAGGenerator(nn.Module):
 
     @abstractmethod
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
         """The DAGs of context [M, K, D]; noise None is zero noise, the mode.
 
-        `guess` [M, N] is an order that is probably right; it only saves time.
+        `recorded_order` [M, N] is the one that was acted in; None while acting.
         """
 
 
@@ -75,7 +76,7 @@ class StaticDAG(DAGGenerator):
         self.register_buffer("order", self.depth.argsort(stable=True), persistent=False)  # [N]
 
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
         m = len(context)
         return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1), self.depth.expand(m, -1))
@@ -100,7 +101,7 @@ class RandomDAG(DAGGenerator):
         return {"dag_edge_noise": edges, "dag_order_noise": order}
 
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
         if noise is None:
             raise ValueError("a random DAG has no mode: give its noise")
@@ -121,39 +122,43 @@ class LearnedDAG(DAGGenerator):
         super().__init__()
         self.n_agents = n_agents
         self.edges_by_rank = config.edge_index == "rank"
-        self.sinkhorn_iterations = config.sinkhorn_iterations
         self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, config.edge_net, config.edge_bias)
-        self.solves_order = config.permutation == "gumbel_sinkhorn"
-        self.permutation_net = PermutationNet(n_agents, context_shape, hidden_dim) if self.solves_order else None
+        self.orders: OrderModule | None = None  # the order 1..N
+        if config.permutation == "gumbel_sinkhorn":
+            self.orders = SinkhornOrders(n_agents, context_shape, hidden_dim, config.sinkhorn_iterations)
+        elif config.permutation == "plackett_luce":
+            self.orders = PlackettLuceOrders(n_agents, context_shape, hidden_dim)
+        self.records_order = self.orders is not None
+        self.order_is_action = self.orders is not None and self.orders.is_action
         self.register_buffer("upper", torch.ones(n_agents, n_agents).triu(1), persistent=False)  # [N, N]
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
-        pairs = (self.n_agents, self.n_agents)
-        return {"dag_edge_noise": pairs, **({"dag_order_noise": pairs} if self.permutation_net else {})}
+        of_order = {"dag_order_noise": self.orders.noise_shape()} if self.orders else {}
+        return {"dag_edge_noise": (self.n_agents, self.n_agents), **of_order}
 
     def draw_noise(self, n_samples: int, scale: NoiseScale, generator: torch.Generator) -> Noise:
         shape = (n_samples, self.n_agents, self.n_agents)
         noise = {"dag_edge_noise": scale.edges * logistic_noise(shape, generator, generator.device)}
-        if self.permutation_net:
-            noise["dag_order_noise"] = scale.order * gumbel_noise(shape, generator, generator.device)
+        if self.orders:
+            noise["dag_order_noise"] = self.orders.draw_noise(n_samples, scale.order, generator)
         return noise
 
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, guess: Tensor | None = None
+        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
         logits = self.edge_net(context)  # [M, N, N]
         edge_noise = noise["dag_edge_noise"] if noise else torch.zeros_like(logits)  # [M, N, N]
         edges = straight_through_edges(logits, edge_noise, temperature)  # [M, N, N]
-        if self.permutation_net is None:
+        if self.orders is None:
             order = torch.arange(self.n_agents, device=context.device).expand(len(context), -1)  # [M, N]
             return DAG(edges * self.upper, order)
-        scores = self.permutation_net(context)  # [M, N, N]
-        if noise:
-            scores = scores + noise["dag_order_noise"]
-        pi, order = straight_through_order(scores, temperature, self.sinkhorn_iterations, guess)  # [M, N, N], [M, N]
+        order_noise = noise["dag_order_noise"] if noise else None
+        order, pi, log_prob = self.orders(context, order_noise, temperature, recorded_order)
         if self.edges_by_rank:
-            return DAG(pi.mT @ (edges * self.upper) @ pi, order)
-        return DAG(edges * (pi.mT @ (self.upper @ pi)), order)
+            adjacency = pi.mT @ (edges * self.upper) @ pi  # [M, N, N]
+        else:
+            adjacency = edges * (pi.mT @ (self.upper @ pi))  # [M, N, N]
+        return DAG(adjacency, order, order_log_prob=log_prob)
 
 
 def fixed_adjacency(rows: Sequence[Sequence[int]] | None, n_agents: int) -> Tensor:

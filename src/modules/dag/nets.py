@@ -38,6 +38,18 @@ class EdgeNet(nn.Module):
         return logits[..., 0] - logits[..., 1] + self.bias
 
 
+class ScoreNet(nn.Module):
+    """Score of each agent from the context, [M, K, D] -> [M, N]: who has a high one probably acts early."""
+
+    def __init__(self, n_agents: int, context_shape: tuple[int, int], hidden_dim: int):
+        super().__init__()
+        self.net = mlp([context_shape[0] * context_shape[1], hidden_dim, n_agents])
+
+    def forward(self, context: Tensor) -> Tensor:
+        scores: Tensor = self.net(context.flatten(-2))
+        return scores
+
+
 class PermutationNet(nn.Module):
     """Log scores of agent i at rank k from the context, [M, K, D] -> [M, N, N] (rank, agent)."""
 

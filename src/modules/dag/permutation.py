@@ -1,14 +1,108 @@
-"""Orders of the agents: hard assignment in the forward pass, Sinkhorn in the backward pass (straight-through)."""
+"""Orders of the agents, learned in one of two ways.
 
-from typing import Any
+Gumbel-Sinkhorn (the paper's): hard assignment in the forward pass, Sinkhorn in the backward pass (straight-through).
+Plackett-Luce: the order is a random action with a probability, learned by policy gradient.
+"""
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Tensor, nn
+
+from components.action_selectors import gumbel_noise
+from modules.dag.nets import PermutationNet, ScoreNet
 
 # Below this, relative to the largest entry, a log score counts as this: keeps exp() and its inverse finite in float32.
 LOWEST_LOG_SCORE = -60.0
+
+
+class Orders(NamedTuple):
+    """M orders of N agents."""
+
+    order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th
+    pi: Tensor  # [M, N, N]; pi[m, k, i] == 1 iff agent i acts k-th. May carry a gradient
+    log_prob: Tensor | None = None  # [M] of the order, where it is an action of the policy
+
+
+class OrderModule(nn.Module):
+    """Orders = module(context [M, K, D], noise or None, temperature, recorded order or None)."""
+
+    is_action = False  # True: an order has a probability, and is learned by policy gradient
+
+    @abstractmethod
+    def draw_noise(self, n_samples: int, scale: float, generator: torch.Generator) -> Tensor:
+        """Noise of n_samples orders, [n_samples, *noise_shape]."""
+
+    @abstractmethod
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise of one order."""
+
+    @abstractmethod
+    def forward(self, context: Tensor, noise: Tensor | None, temperature: float, recorded: Tensor | None) -> Orders:
+        """The orders of M contexts; noise None is the mode. `recorded` [M, N]: the orders that were acted in."""
+
+
+class SinkhornOrders(OrderModule):
+    """Best assignments of noisy log scores, differentiable through Sinkhorn's matrix (paper, section 6.1)."""
+
+    def __init__(self, n_agents: int, context_shape: tuple[int, int], hidden_dim: int, iterations: int):
+        super().__init__()
+        self.n_agents, self.iterations = n_agents, iterations
+        self.scores = PermutationNet(n_agents, context_shape, hidden_dim)
+
+    def noise_shape(self) -> tuple[int, ...]:
+        return (self.n_agents, self.n_agents)
+
+    def draw_noise(self, n_samples: int, scale: float, generator: torch.Generator) -> Tensor:
+        return scale * gumbel_noise((n_samples, *self.noise_shape()), generator, generator.device)
+
+    def forward(self, context: Tensor, noise: Tensor | None, temperature: float, recorded: Tensor | None) -> Orders:
+        scores = self.scores(context)  # [M, N, N]
+        if noise is not None:
+            scores = scores + noise
+        pi, order = straight_through_order(scores, temperature, self.iterations, guess=recorded)
+        return Orders(order, pi)
+
+
+class PlackettLuceOrders(OrderModule):
+    """Who acts first is drawn by softmax of the agents' scores, then who acts second among the others, and so on.
+
+    Adding Gumbel noise to the scores and sorting draws from this distribution (Yellott 1977), and the mode is the order
+    of the scores. The recorded order is kept when the scores change, as an action is: only its probability moves.
+    """
+
+    is_action = True
+
+    def __init__(self, n_agents: int, context_shape: tuple[int, int], hidden_dim: int):
+        super().__init__()
+        self.n_agents = n_agents
+        self.scores = ScoreNet(n_agents, context_shape, hidden_dim)
+
+    def noise_shape(self) -> tuple[int, ...]:
+        return (self.n_agents,)
+
+    def draw_noise(self, n_samples: int, scale: float, generator: torch.Generator) -> Tensor:
+        return gumbel_noise((n_samples, self.n_agents), generator, generator.device)  # of scale 1: a probability's
+
+    def forward(self, context: Tensor, noise: Tensor | None, temperature: float, recorded: Tensor | None) -> Orders:
+        scores = self.scores(context)  # [M, N]
+        if recorded is None:
+            recorded = (scores if noise is None else scores + noise).argsort(dim=-1, descending=True, stable=True)
+        pi = torch.nn.functional.one_hot(recorded, self.n_agents).to(scores.dtype)  # [M, N, N]
+        return Orders(recorded, pi, plackett_luce_log_prob(scores, recorded))
+
+
+def plackett_luce_log_prob(scores: Tensor, order: Tensor) -> Tensor:
+    """log P(order) = sum_k (s_k - log sum_{l >= k} exp(s_l)), s_k the score of the k-th (Plackett 1975).
+
+    scores [..., N], order [..., N] -> [...].
+    """
+    by_rank = scores.gather(-1, order)  # [..., N]
+    of_those_left = by_rank.flip(-1).logcumsumexp(-1).flip(-1)  # [..., N]
+    return (by_rank - of_those_left).sum(-1)
 
 
 def assign(scores: Tensor, guess: Tensor | None = None) -> Tensor:
