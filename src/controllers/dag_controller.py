@@ -103,15 +103,14 @@ class DAGMAC(BasicMAC):
         every action it might take is known before anyone acts.
         """
         n_games, n_agents, _ = obs.shape
-        depths = (depth(dag.adjacency) if dag.depth is None else dag.depth).flatten()  # [B * N]
-        row = depths.argsort(stable=True)  # [B * N]: game * N + agent
-        agents, sizes = row % n_agents, torch.bincount(depths).tolist()
-        turns = zip(
-            self.actor.of_rows(agents, sizes),
-            row.split(sizes),
-            (row // n_agents).split(sizes),
+        turns = self.dag.turns(dag)
+        row, sizes = turns.row, turns.sizes
+        parts = zip(
+            self.actor.of_rows(turns.agents, sizes),
+            turns.rows,
+            turns.games,
             own.transpose(0, 1).flatten(0, 1).index_select(0, row).split(sizes),
-            dag.adjacency.mT.flatten(0, 1).index_select(0, row).split(sizes),
+            turns.parents,
             [None] * len(sizes) if noise is None else noise.flatten(0, 1).index_select(0, row).split(sizes),
             [None] * len(sizes) if avail_actions is None else avail_actions.flatten(0, 1)[row].split(sizes),
             strict=True,
@@ -121,17 +120,17 @@ class DAGMAC(BasicMAC):
         said_rows = said.flatten(0, 1)  # [B * N, .]: a view
         all_logits: list[Tensor] = []
         all_actions: list[Tensor] = []
-        for actor, now, games, own_part, parents, noise_part, avail in turns:  # R rows each
+        for actor, now, games, own_part, parents, noise_part, avail in parts:  # R rows each
             is_first = not all_logits
             messages = None if is_first else said.index_select(0, games)  # [R, N, .]
             logits = mask_logits(actor.logits(own_part, None if is_first else parents, messages), avail)  # [R, A]
             chosen = choose(logits, noise_part)  # [R]
-            said_rows[now] = sayings[now, chosen]
+            if len(all_logits) + 1 < len(sizes):  # nobody hears the last ones
+                said_rows[now] = sayings[now, chosen]
             all_logits.append(logits)
             all_actions.append(chosen)
-        place = row.argsort()  # [B * N]: where each agent stands in the row
-        actions = torch.cat(all_actions)[place]  # [B * N]
-        log_prob = log_prob_of(torch.cat(all_logits)[place], actions)  # [B * N]
+        actions = torch.cat(all_actions)[turns.place]  # [B * N]
+        log_prob = log_prob_of(torch.cat(all_logits)[turns.place], actions)  # [B * N]
         return actions.view(n_games, n_agents), log_prob.view(n_games, n_agents)
 
     def sayings(self, obs: Tensor) -> Tensor:
@@ -150,9 +149,10 @@ class DAGMAC(BasicMAC):
         """One pass over all recorded steps: every parent's action is known."""
         if self.hears_nobody:
             evaluation = super().evaluate(batch, fraction, generators)
-            nothing = torch.zeros_like(batch["filled"])  # [B, T]
-            adjacency = nothing.new_zeros(self.info.n_agents, self.info.n_agents).expand(*nothing.shape, -1, -1)
-            return evaluation._replace(adjacency=adjacency, dag_stats=dict.fromkeys(STATISTICS, nothing))
+            nothing = batch["filled"].new_zeros(()).expand_as(batch["filled"])  # [B, T]
+            adjacency = nothing[..., None, None].expand(*nothing.shape, self.info.n_agents, self.info.n_agents)
+            stats = dict.fromkeys(STATISTICS, nothing) if with_stats else None
+            return evaluation._replace(adjacency=adjacency, dag_stats=stats)
         dag = self.rebuild(batch, fraction, generators)
         adjacency = dag.adjacency  # [B*T, N, N]
         own = self.encode_batch(batch)  # [N, B*T, .]

@@ -33,12 +33,14 @@ class BNMAPPOLearner(PPOLearner):
     ) -> tuple[Tensor, Statistics]:
         assert evaluation.adjacency is not None, "dag_controller gives the adjacency"
         eta, alpha = self.target.eta(fraction), self.target.alpha(fraction)
-        rho = density(evaluation.adjacency)  # [B, T]
-        loss = regulariser = alpha * (masked_mean(rho, batch["filled"]) - eta).abs()
-        statistics = {"dag_eta": rho.new_tensor(eta), "dag_alpha": rho.new_tensor(alpha)}
-        for name, values in (evaluation.dag_stats or {}).items():
-            statistics[name] = masked_mean(values, batch["filled"])
-        statistics["regulariser"] = regulariser.detach()
+        loss = evaluation.log_prob.new_zeros(())
+        statistics: Statistics = {}
+        if alpha > 0:
+            loss = alpha * (masked_mean(density(evaluation.adjacency), batch["filled"]) - eta).abs()
+        if evaluation.dag_stats is not None:
+            statistics = {name: masked_mean(values, batch["filled"]) for name, values in evaluation.dag_stats.items()}
+            statistics |= {"dag_eta": loss.new_tensor(eta), "dag_alpha": loss.new_tensor(alpha)}
+            statistics["regulariser"] = loss.detach()
         if evaluation.order_log_prob is not None:
             log_prob = evaluation.order_log_prob.unsqueeze(-1)  # [B, T, 1]
             weight = batch["filled"].unsqueeze(-1)  # [B, T, 1]
@@ -49,7 +51,8 @@ class BNMAPPOLearner(PPOLearner):
                 normalised(weight),
                 self.config.eps_clip,
             )
-            loss = regulariser - surrogate
-            statistics["dag_order_entropy"] = -masked_mean(log_prob.detach(), weight)  # estimated by the orders drawn
+            loss = loss - surrogate
             statistics["dag_order_ratio_error"] = ((ratio - 1).abs() * weight).amax()
+            if evaluation.dag_stats is not None:
+                statistics["dag_order_entropy"] = -masked_mean(log_prob.detach(), weight)  # from the orders drawn
         return loss, statistics

@@ -55,9 +55,9 @@ class PPOLearner:
         clips_dag = config.dag.clip_gradients or "dag" not in groups
         self.clipped_groups = self.actor_groups if clips_dag else [groups["acting"]]
         self.critic_groups = [groups["critic"]]
-        self.rates = [rates[name] for name in groups]
+        self.rates = list(dict.fromkeys(rates[name] for name in groups))  # parts of one rate are one group: a call less
         self.optimiser = torch.optim.Adam(
-            [{"params": [group.vector]} for group in groups.values()],
+            [{"params": [groups[name].vector for name in groups if rates[name] == rate]} for rate in self.rates],
             lr=self.lr(0.0),
             eps=config.optim_eps,
             fused=True,
