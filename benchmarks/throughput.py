@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from envs.backends import settle
 from run import build, start_rollout
 from utils.config import config_names, load_layers, merge, validate
 from utils.errors import ConfigError, fail
@@ -60,7 +61,7 @@ class Variant:
         layers = merge(load_layers(alg, env), overrides)
         if name in DAG_VARIANTS:
             layers = merge(layers, {"dag": {"generator": name}})
-        self.name, self.config = name, validate(layers)
+        self.name, self.config = name, validate(settle(layers).values)
         setup = build(self.config)
         self.learner, self.watch, self.t_env = setup.learner, Stopwatch(), 0
         self.rollout = start_rollout(self.config, setup)

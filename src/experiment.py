@@ -10,6 +10,7 @@ from sacred import SETTINGS, Experiment
 from sacred.run import Run
 
 from envs import fill_env_args
+from envs.backends import describe, settle
 from recording.files import resumed_key
 from recording.mirror import Mirror, address, preflight
 from recording.run_folder import RunFolder
@@ -43,7 +44,10 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     def check(config: dict[str, Any], command_name: str, logger: Any) -> dict[str, Any]:
         try:
             check_keys(config, default_values(), "command line")
-            checked = validate(config)
+            settled = settle(config)
+            if settled.note:
+                print(settled.note)
+            checked = validate(settled.values)
             if mask(checked.mongo_url) != checked.mongo_url:  # from `with FILE`: Sacred would record it as it is
                 raise ConfigError(
                     "mongo_url in a file after 'with' has a password, which would be recorded: set MONGO_URL"
@@ -54,7 +58,11 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
             answers = preflight(checked, url) if url and command_name == "run" else False
         except ConfigError as error:
             fail(error, 2)
-        run_folder = RunFolder(Path(checked.local_results_path) / "sacred" / alg / env, copy_sources=False, priority=10)
+        # a run on Skirmish lies with those of --env-config=skirmish, whatever it was called by
+        name = env if checked.env == layers["env"] else checked.env
+        folder = Path(checked.local_results_path) / "sacred" / alg / name
+        run_folder = RunFolder(folder, copy_sources=False, priority=10)
+        run_folder.settled = settled.values if settled.note else None
         if setup.checkpoint_path is not None and not checked.evaluate:
             run_folder.continues = resumed_key(setup.checkpoint_path)
         experiment.observers += [run_folder, Mirror(url, run_folder, answers)] if url else [run_folder]
@@ -62,7 +70,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
 
     @experiment.main
     def run(_run: Run, _config: dict[str, Any]) -> Any:
-        return execute(validate(_config), _run)
+        return execute(validate(settle(_config).values), _run)
 
     return experiment
 
@@ -74,6 +82,8 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     observer = next((o for o in sacred_run.observers if isinstance(o, RunFolder)), None)  # none with Sacred's -u
     folder = observer.path if observer else Path(tempfile.mkdtemp(prefix="unobserved_run_"))
     log = MetricLog(folder, make_sinks(config, folder, sacred_run.log_scalar))
+    if facts := describe(config.env, config.env_args):
+        sacred_run.info["environment"] = facts
     try:
         setup = build(config)
         if config.evaluate:
@@ -81,8 +91,10 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
         result = train(config, setup, log, folder)
         pictures = report_training(config, setup, result, folder)
     except RunError as error:
-        print(f"error: {error}\nThe last good state is in {folder}", file=sys.stderr)
-        raise SystemExit(1) from error
+        has_state = any((folder / "checkpoints").glob("*"))
+        state = f"The last good state is in {folder}" if has_state else f"No checkpoint was written; the run: {folder}"
+        print(f"error: {error}\n{state}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from error
     finally:
         log.close()
     for picture in pictures:

@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from envs.backends import refuse_without_game
 from utils.config import EXAMPLE, config_names, load_layers, presets
 from utils.errors import ConfigError, fail, unknown
 from utils.masking import conceal
@@ -35,21 +36,21 @@ def check_presets(env: str, rest: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command line; exit status 2 for a user's mistake, 1 for a run that failed."""
+    """Run the command line; exit status 2: a user's mistake, 1: the run failed, 3: its environment failed too often."""
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
-    from experiment import make_experiment  # here, for environment workers import this file, and need no torch
-    from listing import HELP, listing
-
     arguments = [conceal(argument) for argument in arguments]
-    if arguments and arguments[0] in ("-h", "--help", "help"):
-        print(HELP)
-        return
-    if arguments and arguments[0] == "list":
-        print(listing())
+    if arguments and arguments[0] in ("-h", "--help", "help", "list"):
+        from listing import HELP, listing
+
+        print(listing() if arguments[0] == "list" else HELP)
         return
     try:
         alg, env, rest = parse(arguments)
-        experiment = make_experiment(alg, env, load_layers(alg, env))
+        layers = load_layers(alg, env)
+        refuse_without_game(layers, rest)
+        from experiment import make_experiment  # here, for it takes a while, and environment workers import this file
+
+        experiment = make_experiment(alg, env, layers)
     except ConfigError as error:
         fail(error, 2)
     try:

@@ -1,6 +1,7 @@
 """One run: build what the configuration names, then train or evaluate it."""
 
 import errno
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import torch
 from controllers import REGISTRY as MACS
 from controllers.basic_controller import BasicMAC
 from envs import get_env_info, make_vec_env
+from envs.backends import run_metrics
 from envs.vec_env import EnvInfo, VecEnv
 from learners import REGISTRY as LEARNERS
 from learners.ppo_learner import PPOLearner, Statistics
@@ -114,6 +116,10 @@ class Tester:
             self.exact = ExactValue(self.env, self.mac, self.config.seed)
         return {**test_metrics(episodes), **self.exact(t_env, min(t_env / self.config.t_max, 1.0))}
 
+    def restarts(self) -> int:
+        """How often games of the test environment broke down."""
+        return 0 if self.env is None else self.env.restarts()
+
     def close(self) -> None:
         """End the test environment."""
         if self.env is not None:
@@ -149,8 +155,7 @@ class Training:
         config = self.config
         with Interrupt() as interrupt, TrainingProgress(self.t_env, config.t_max) as progress:
             if self.t_env == 0 and self.log.n_rows == 0:
-                self.test = self.tester.metrics(0)
-                self.log.log(0, self.test)
+                self.log.log(0, self.evaluate({}))
             while self.t_env < config.t_max and interrupt.signum is None:
                 before, statistics = self.t_env, self.update()
                 is_last = self.t_env >= config.t_max
@@ -188,12 +193,25 @@ class Training:
         row: dict[str, float] = {}
         if is_last or crossed(before, self.t_env, self.config.log_interval):
             row = {name: float(value) for name, value in statistics.items()} | self.rollout.stats.pop()
-            if self.env.restarts():
-                row["env_restarts"] = self.env.restarts()
+            row |= self.environment_metrics()
         if is_last or crossed(before, self.t_env, self.config.test_interval):
-            self.test = self.tester.metrics(self.t_env)
-            row |= self.test
+            row = self.evaluate(row)
         return row
+
+    def environment_metrics(self) -> dict[str, float]:
+        """What a row tells of the games themselves."""
+        return run_metrics(self.config.env, self.env.restarts() + self.tester.restarts())
+
+    def evaluate(self, row: dict[str, float]) -> dict[str, float]:
+        """The row with an evaluation of the present policy; where games fail too often, row and checkpoint are kept."""
+        try:
+            self.test = self.tester.metrics(self.t_env)
+        except RunError:
+            if row:
+                self.log.log(self.t_env, row)
+            self.save(overwrite=False)
+            raise
+        return {**row, **self.test, **self.environment_metrics()}
 
     def save(self, overwrite: bool = True) -> None:
         """Write a checkpoint of everything that a resumed run needs."""
@@ -248,10 +266,19 @@ def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResu
 
 
 def evaluate_checkpoint(config: Config, setup: Setup) -> dict[str, np.ndarray]:
-    """Play test_nepisode episodes with the weights of the checkpoint."""
+    """Play test_nepisode episodes with the weights of the checkpoint; with save_replay, say where the replay is.
+
+    A replay that cannot be saved costs a warning, not the evaluation.
+    """
     assert setup.checkpoint is not None, "Config makes evaluate=True need a checkpoint"
     tester = Tester(config, setup.mac)
     try:
-        return tester(int(setup.checkpoint["t_env"]))
+        episodes = tester(int(setup.checkpoint["t_env"]))
+        if config.save_replay and tester.env is not None:
+            try:
+                print(f"Replay: {tester.env.save_replay() or f'none, for {config.env} saves no replays'}")
+            except RunError as error:
+                print(f"warning: {error}", file=sys.stderr)
+        return episodes
     finally:
         tester.close()

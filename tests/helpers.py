@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from components.episode_buffer import EpisodeBatch
+from envs.backends import settle
 from run import Setup, build, start_rollout
 from runners.rollout import Rollout
 from utils.config import Config, config_names, load_layers, merge, validate
@@ -21,7 +22,7 @@ def make_config(alg: str = "bn_mappo", env: str = "aloha", **updates: Any) -> Co
         layers |= {"env": env, "env_args": {}}
     for key, value in {**small, **updates}.items():
         layers = merge(layers, OmegaConf.to_container(OmegaConf.from_dotlist([f"{key.replace('__', '.')}={value}"])))
-    return validate(layers)
+    return validate(settle(layers).values)
 
 
 def make_rollout(config: Config) -> tuple[Setup, Rollout]:

@@ -10,6 +10,8 @@ from envs.aloha import Aloha
 from envs.coordination_game import CoordinationGame
 from envs.multiagentenv import MultiAgentEnv, SingleGame
 from envs.single_vec_env import SerialVecEnv
+from envs.skirmish import Skirmish
+from envs.starcraft2 import StarCraft2
 from envs.subproc_vec_env import SubprocVecEnv
 from envs.vec_env import BatchedGame, EnvInfo, VecEnv
 from utils.config import Config, explain
@@ -20,6 +22,8 @@ from utils.seeds import derive_seed
 REGISTRY: Registry = Registry("env")
 REGISTRY.register("coordination_game", "N agents with a bit each are paid for agreeing")(CoordinationGame)
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
+REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
+REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
 
 
 def keyword_parameters(name: str) -> dict[str, inspect.Parameter]:
@@ -81,5 +85,5 @@ def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
     seeds = [derive_seed(config.seed, purpose, row) for row in range(batch_size)]
     factory = functools.partial(make_single_env, name=config.env, env_args=env_args)
     if config.runner == "episode":
-        return SerialVecEnv(factory, seeds)
+        return SerialVecEnv(factory, seeds, config.max_worker_restarts)
     return SubprocVecEnv(factory, get_env_info(config), seeds, config.env_timeout_s, config.max_worker_restarts)

@@ -8,6 +8,10 @@ import numpy as np
 from envs.vec_env import Array, BatchedGame, EnvInfo
 
 
+class EpisodeLostError(Exception):
+    """Raised by `step` where the game broke down under it: the episode is no data; `reset` starts the next one."""
+
+
 class MultiAgentEnv(ABC):
     """One game. A subclass takes its seed and then keyword arguments, which are the env_args of the configuration."""
 
@@ -41,8 +45,12 @@ class MultiAgentEnv(ABC):
         """Go on from `state_dict()`."""
         raise ValueError(f"{type(self).__name__} gives no state to go on from")
 
+    def save_replay(self) -> str | None:
+        """Keep what was played so far as a replay; returns where it is, None: this game has no replays."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most games have nothing to end
-        """End the game."""
+        """End the game; may be called twice."""
 
 
 class SingleGame(MultiAgentEnv):

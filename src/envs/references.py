@@ -6,23 +6,37 @@ from envs.vec_env import Array, BatchedGame, Policy, VecEnv
 from utils.seeds import derive_seed
 
 
-def play(game: BatchedGame, policy: Policy, seed: int) -> Array:
-    """Returns of one episode of every game, [B], undiscounted."""
+def play_facts(game: BatchedGame, policy: Policy, seed: int) -> dict[str, Array]:
+    """`return` (undiscounted) and the infos of one episode of every game, [B] each."""
     game.reset(seed)
-    total = np.zeros(game.batch_size)
+    facts: dict[str, Array] = {"return": np.zeros(game.batch_size)}
     running = np.ones(game.batch_size, dtype=bool)
     while running.any():
         result = game.step(policy())
-        total += np.where(running, result.reward, 0.0)
-        running &= ~(result.terminated | result.truncated)
-    return total
+        facts["return"] += np.where(running, result.reward, 0.0)
+        ends = running & (result.terminated | result.truncated)
+        for name, values in result.info.items():
+            facts[name] = np.where(ends, values, facts.get(name, np.zeros(game.batch_size)))
+        running &= ~ends
+    return facts
+
+
+def play(game: BatchedGame, policy: Policy, seed: int) -> Array:
+    """Returns of one episode of every game, [B], undiscounted."""
+    return play_facts(game, policy, seed)["return"]
+
+
+def reference_facts(env: VecEnv, seed: int) -> dict[str, dict[str, float]]:
+    """For each scripted policy of this environment, means over one episode of every game by name; may be empty."""
+    if not isinstance(env, BatchedGame):
+        return {}
+    episodes = {
+        name: play_facts(env, policy, derive_seed(seed, "reference"))
+        for name, policy in env.reference_policies().items()
+    }
+    return {name: {fact: float(values.mean()) for fact, values in facts.items()} for name, facts in episodes.items()}
 
 
 def reference_returns(env: VecEnv, seed: int) -> dict[str, float]:
     """Mean return of each scripted policy of this environment over one episode of every game; may be empty."""
-    if not isinstance(env, BatchedGame):
-        return {}
-    return {
-        name: float(play(env, policy, derive_seed(seed, "reference")).mean())
-        for name, policy in env.reference_policies().items()
-    }
+    return {name: facts["return"] for name, facts in reference_facts(env, seed).items()}

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from envs.multiagentenv import MultiAgentEnv
+from envs.failures import Failures
+from envs.multiagentenv import EpisodeLostError, MultiAgentEnv
 from envs.vec_env import Array, EnvInfo, Observation, StepResult, VecEnv
 
 EnvFactory = Callable[[int], MultiAgentEnv]  # seed -> environment
+GAME_BROKE_DOWN = "its game broke down in the middle of an episode"
 
 
 class Slots:
@@ -20,6 +22,7 @@ class Slots:
         self.reward = allocate((batch_size,), np.float32)
         self.terminated = allocate((batch_size,), np.bool_)
         self.truncated = allocate((batch_size,), np.bool_)
+        self.lost = allocate((batch_size,), np.bool_)
         self.obs, self.final_obs = (allocate((batch_size, n_agents, info.obs_dim), np.float32) for _ in range(2))
         self.state, self.final_state = (allocate((batch_size, info.state_dim), np.float32) for _ in range(2))
         shape = (batch_size, n_agents, info.n_actions)
@@ -45,7 +48,14 @@ class Slots:
 
     def play(self, row: int, env: MultiAgentEnv) -> dict[str, float]:
         """One step of the game of this row, with autoreset; returns its info where the episode ended."""
-        reward, terminated, truncated, info = env.step(self.actions[row])
+        try:
+            reward, terminated, truncated, info = env.step(self.actions[row])
+        except EpisodeLostError:
+            self.lose(row)
+            env.reset()
+            self.show(row, env)
+            return {}
+        self.lost[row] = False
         self.reward[row], self.terminated[row] = reward, terminated
         self.truncated[row] = truncated and not terminated
         if not (terminated or truncated):
@@ -56,7 +66,12 @@ class Slots:
         self.show(row, env)
         return info
 
-    def result(self, infos: list[dict[str, float]], lost: Array | None = None) -> StepResult:
+    def lose(self, row: int) -> None:
+        """This step and the episode that it belongs to are no data: an end that passes nothing back."""
+        self.lost[row] = True
+        self.reward[row], self.terminated[row], self.truncated[row] = 0.0, True, False
+
+    def result(self, infos: list[dict[str, float]]) -> StepResult:
         """The step of all games."""
         done = self.terminated | self.truncated
         names = {name for info in infos for name in info}
@@ -68,15 +83,16 @@ class Slots:
             self.truncated.copy(),
             self.final() if done.any() else None,
             info,
-            lost,
+            self.lost.copy() if self.lost.any() else None,
         )
 
 
 class SerialVecEnv(VecEnv):
     """B single games in this process: the simplest runner, and the one to debug an environment with."""
 
-    def __init__(self, factory: EnvFactory, seeds: list[int]):
+    def __init__(self, factory: EnvFactory, seeds: list[int], max_restarts: int = 10):
         self.envs = [factory(seed) for seed in seeds]
+        self.failures = Failures(len(seeds), max_restarts)
         self.info, self.batch_size = self.envs[0].info, len(seeds)
         self.slots = Slots(self.info, self.batch_size, lambda shape, dtype: np.zeros(shape, dtype))
 
@@ -88,7 +104,12 @@ class SerialVecEnv(VecEnv):
 
     def step(self, actions: Array) -> StepResult:
         self.slots.actions[:] = actions
-        return self.slots.result([self.slots.play(row, env) for row, env in enumerate(self.envs)])
+        infos = [self.slots.play(row, env) for row, env in enumerate(self.envs)]
+        result = self.slots.result(infos)
+        self.failures.forgive((result.terminated | result.truncated) & ~self.slots.lost)
+        for row in np.flatnonzero(self.slots.lost):
+            self.failures.add(int(row), GAME_BROKE_DOWN)
+        return result
 
     def state_dict(self) -> dict[str, Any] | None:
         states = [env.state_dict() for env in self.envs]
@@ -99,6 +120,12 @@ class SerialVecEnv(VecEnv):
             env.load_state_dict(env_state)
             self.slots.show(row, env)
         return self.slots.observation()
+
+    def restarts(self) -> int:
+        return self.failures.total
+
+    def save_replay(self) -> str | None:
+        return self.envs[0].save_replay()
 
     def close(self) -> None:
         for env in self.envs:

@@ -38,7 +38,8 @@ class StepResult(NamedTuple):
     """The outcome of one joint step of B games.
 
     A game that has ended (`terminated` or `truncated`) is already reset: `observation` is the first one of its next
-    episode, `final` the last one of the episode that ended. Rows of `final` and `info` count only where a game ended.
+    episode, `final` the last one of the episode that ended. Rows of `final` and `info` count only where a game ended
+    and was not lost.
     """
 
     observation: Observation
@@ -47,7 +48,7 @@ class StepResult(NamedTuple):
     truncated: Array  # [B] bool: the game was cut off; its value from here on is that of `final`
     final: Observation | None  # None where no game ended
     info: dict[str, Array]  # [B] each, such as battle_won
-    lost: Array | None = None  # [B] bool: a worker died and was replaced; its running episode is no data
+    lost: Array | None = None  # [B] bool: the game broke down; its running episode is no data (and `terminated`)
 
 
 class VecEnv(ABC):
@@ -77,8 +78,12 @@ class VecEnv(ABC):
         return None
 
     def restarts(self) -> int:
-        """How many workers were replaced so far."""
+        """How often a game broke down and started anew so far, its worker replaced where need be."""
         return 0
+
+    def save_replay(self) -> str | None:
+        """Keep what the first game has played so far as a replay; returns where, None: there are no replays."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - games on arrays have nothing to release
         """Release processes and shared memory; may be called twice."""
@@ -109,6 +114,10 @@ class BatchedGame(VecEnv):
     def observe(self) -> Observation:
         """The observation of the present state, in new arrays."""
 
+    def observe_restarted(self, last: Observation, games: Array) -> Observation:
+        """The observation after the games [K] have started anew, in new arrays; `last`: the one before."""
+        return self.observe()
+
     def episode_info(self) -> dict[str, Array]:
         """Facts of the episodes as they end, [B] each."""
         return {}
@@ -136,7 +145,7 @@ class BatchedGame(VecEnv):
         games = np.flatnonzero(done)
         self.clock[games] = 0
         self.start(games)
-        return StepResult(self.observe(), reward, terminated, truncated, final, info)
+        return StepResult(self.observe_restarted(final, games), reward, terminated, truncated, final, info)
 
     def state_dict(self) -> dict[str, Any]:
         fields = {name: getattr(self, name).copy() for name in (*self.state_fields, "clock")}

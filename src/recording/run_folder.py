@@ -18,6 +18,7 @@ class RunFolder(FileStorageObserver):
     """
 
     continues: str | None = None  # the key (`run_key`) of the run that this one resumes
+    settled: dict[str, Any] | None = None  # the configuration that is run, where Sacred's leaves something open
     _lock: FileLock | None = None
 
     @property
@@ -36,6 +37,8 @@ class RunFolder(FileStorageObserver):
 
     def started_event(self, *args: Any, **kwargs: Any) -> Any:
         """Make the folder, under a number of its own whatever other observers call the run."""
+        if self.settled is not None:
+            kwargs["config"] = self.settled
         number = super().started_event(*args, **{**kwargs, "_id": None})
         if self.continues:
             self.run_entry = {**(self.run_entry or {}), "continues": self.continues}

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from analysis.progress import progress
 from envs import fill_env_args
+from envs.backends import settle
 from recording.recorded import flatten
 from utils.config import load_layers, merge, presets, validate
 from utils.errors import ConfigError
@@ -42,8 +43,8 @@ class Cell:
 
     def run_folder(self, root: Path) -> Path | None:
         """The latest recorded run of this cell that has logged anything."""
-        storage = self.folder(root) / "sacred" / self.config / self.env_config
-        runs = [path for path in storage.glob("*") if path.name.isdigit() and read_metrics(path)]
+        storage = self.folder(root) / "sacred" / self.config
+        runs = [path for path in storage.glob("*/*") if path.name.isdigit() and read_metrics(path)]
         return max(runs, key=lambda path: int(path.name), default=None)
 
     def rows(self, root: Path) -> list[dict[str, Any]]:
@@ -66,7 +67,7 @@ class Cell:
         preset = presets(self.env_config)[self.preset] if self.preset else {}
         layers = merge(load_layers(self.config, self.env_config), preset, given)
         layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-        return validate(layers).model_dump()
+        return validate(settle(layers).values).model_dump()
 
     def _own_overrides(self) -> list[str]:
         return [f"seed={self.seed}", f"t_max={self.t_max}"]

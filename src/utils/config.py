@@ -128,6 +128,7 @@ class Config(Section):
     test_greedy: bool
     log_interval: Count
     evaluate: bool
+    save_replay: bool
     save_model: bool
     save_model_interval: Count
     checkpoint_path: str
@@ -184,6 +185,8 @@ class Config(Section):
             )
         if self.evaluate and not self.checkpoint_path:
             raise ValueError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
+        if self.save_replay and not self.evaluate:
+            raise ValueError("save_replay=True needs evaluate=True: replays are of evaluated games")
         return self
 
 

@@ -14,6 +14,14 @@ class ConfigError(Exception):
 class RunError(Exception):
     """A run that cannot go on; its last good state has been saved."""
 
+    exit_status = 1
+
+
+class WorkerError(RunError):
+    """An environment that has failed too often in a row to go on with."""
+
+    exit_status = 3
+
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """A hint that names the nearest of the allowed words; empty if none is near."""

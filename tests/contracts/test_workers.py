@@ -10,9 +10,11 @@ import time
 import numpy as np
 import pytest
 
+from envs import make_vec_env
 from envs.subproc_vec_env import SubprocVecEnv
+from helpers import make_config
 from toy_envs import FaultyGame
-from utils.errors import RunError
+from utils.errors import RunError, WorkerError
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +57,9 @@ def test_too_many_failures_in_a_row_end_the_run(tmp_path):
     env = SubprocVecEnv(factory, factory(0).info, [1], timeout_s=5.0, max_restarts=1)
     try:
         env.reset()
-        with pytest.raises(RunError, match="in a row"):
+        with pytest.raises(
+            WorkerError, match="2 times in a row, the last time because its process ended with exit code 1"
+        ):
             for _ in range(3):
                 open(trigger, "w").close()
                 env.step(np.zeros((1, 2), dtype=np.int64))
@@ -86,3 +90,118 @@ def test_workers_end_with_the_process_that_started_them():
     while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+
+
+STOP = np.ones((2, 3), dtype=np.int64)
+
+
+def make_starcraft(timeout_s: float, max_restarts: int = 5) -> SubprocVecEnv:
+    """Two games of the stand-in, in processes."""
+    config = make_config("mappo", "sc2", env_timeout_s=timeout_s, max_worker_restarts=max_restarts)
+    env = make_vec_env(config, 2, "test")
+    assert isinstance(env, SubprocVecEnv)
+    return env
+
+
+def test_games_are_asked_to_end_when_their_workers_are(starcraft):
+    """A game that inherited its worker's deafness to SIGTERM would not hear it."""
+    env = make_starcraft(timeout_s=60.0)
+    try:
+        env.reset()
+        assert len(starcraft.running()) == 2 and env.step(STOP).lost is None
+    finally:
+        env.close()
+    assert sorted(starcraft.closed()) == sorted(starcraft.launched())
+
+
+def test_a_slow_start_is_no_hang(starcraft):
+    starcraft.order("slow_launch")
+    env = make_starcraft(timeout_s=0.05)  # of a step
+    try:
+        env.reset()
+        assert env.restarts() == 0 and len(starcraft.running()) == 2
+    finally:
+        env.close()
+
+
+@pytest.mark.parametrize("fault", ["crash", "die", "hang", "fail_at_launch", "hang_at_launch"])
+def test_of_whatever_a_game_breaks_down_its_episode_is_lost_and_no_process_stays(starcraft, fault):
+    env = make_starcraft(timeout_s=3.0)
+    try:
+        env.reset()
+        if "launch" in fault:
+            starcraft.order("crash")  # the package starts the game anew within the step, and that fails
+        starcraft.order(fault)
+        result = env.step(STOP)
+        assert result.lost is not None and result.lost.sum() >= 1 and env.restarts() >= 1
+        assert result.terminated[result.lost].all() and not result.reward[result.lost].any()
+        assert result.observation.avail_actions[..., 1].all(), "everybody lives"
+        assert len(starcraft.running()) == 2
+    finally:
+        env.close()
+    assert starcraft.running() == []
+
+
+def test_a_replay_that_cannot_be_saved_names_its_cause(starcraft):
+    env = make_starcraft(timeout_s=60.0)
+    try:
+        env.reset()
+        (starcraft.game / "Replays").touch()  # a file where the folder should be
+        with pytest.raises(RunError, match=r"no replay could be saved because of .*Replays"):
+            env.save_replay()
+        assert env.step(STOP).lost.tolist() == [True, False], "its worker has ended, and is replaced"
+    finally:
+        env.close()
+
+
+def test_no_game_at_all_is_told_at_once(starcraft):
+    starcraft.order("no_launch")
+    env = make_starcraft(timeout_s=60.0)
+    with pytest.raises(WorkerError, match=r"no environment could be started.*could not be launched"):
+        env.reset()
+    assert not mp.active_children()
+
+
+def test_an_episode_that_ends_well_ends_the_row_of_failures(starcraft):
+    env = make_starcraft(timeout_s=60.0, max_restarts=1)
+    try:
+        env.reset()
+        for _ in range(3):
+            starcraft.order("crash")
+            assert env.step(STOP).lost.sum() == 1
+            for _ in range(60):
+                env.step(STOP)
+        assert env.restarts() == 3
+        starcraft.order("always_crash")
+        with pytest.raises(WorkerError, match="in a row, the last time because its game broke down"):
+            for _ in range(3):
+                env.step(STOP)
+    finally:
+        env.close()
+
+
+def test_games_end_with_a_run_that_is_killed_while_one_hangs(starcraft):
+    """kill -9 of a run leaves no game, though a stuck worker does not see it."""
+    program = (
+        "import sys; sys.path[:0] = ['src', 'tests']\n"
+        "from contracts.test_workers import STOP, make_starcraft\n"
+        "if __name__ == '__main__':\n"
+        "    env = make_starcraft(timeout_s=600.0)\n"
+        "    env.reset(); print('playing', flush=True); env.step(STOP)\n"
+    )
+    starcraft.order("hang")
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(program)
+        file.flush()
+        environment = {**os.environ, "PYTHONPATH": "tests/stand_ins"}
+        parent = subprocess.Popen([sys.executable, file.name], stdout=subprocess.PIPE, text=True, env=environment)
+        assert parent.stdout is not None and parent.stdout.readline() == "playing\n"
+        assert len(starcraft.running()) == 2
+        deadline = time.monotonic() + 60
+        while (starcraft.orders / "hang").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        parent.kill()
+        parent.wait()
+    while starcraft.running() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert starcraft.running() == []

@@ -1,0 +1,103 @@
+"""Environment steps of Skirmish a second on one core, and what share of the time goes where.
+
+    python benchmarks/skirmish.py [--maps MMM2 6h_vs_8z] [--games 1 8 64] [--rounds 7] [--json FILE]
+
+A step is one step (8 game loops) of one game, observations, state, available actions and restarts included; random
+available actions, which are chosen outside of the measured time. Best of the rounds, in CPU seconds of this process,
+which other processes on the machine disturb less than the clock on the wall. First of all: how long importing,
+compiling or loading the compiled code, and one step take.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+STEPS_OF_A_ROUND = 16384  # over all games
+
+
+def measure(map_name: str, n_games: int, n_rounds: int) -> dict[str, float]:
+    """Steps a second of the best round, and in it the shares of physics, of observations and of all else."""
+    from envs.skirmish import Skirmish
+
+    game, rng = Skirmish(n_games, 0, map_name=map_name), np.random.default_rng(0)
+    spent = dict.fromkeys(("advance", "observe", "observe_restarted", "start"), 0.0)
+    for name in spent:  # the parts of BatchedGame.step
+        setattr(game, name, _timed(getattr(game, name), spent, name))
+    avail_actions, best = game.reset().avail_actions, {"steps_per_second": 0.0}
+    for _ in range(n_rounds):
+        spent.update(dict.fromkeys(spent, 0.0))
+        total = 0.0
+        for _ in range(STEPS_OF_A_ROUND // n_games):
+            actions = (rng.random(avail_actions.shape, dtype=np.float32) * avail_actions).argmax(-1)
+            begin = time.process_time()
+            avail_actions = game.step(actions).observation.avail_actions
+            total += time.process_time() - begin
+        speed = STEPS_OF_A_ROUND / total
+        if speed > best["steps_per_second"]:
+            seen = spent["observe"] + spent["observe_restarted"]
+            shares = {"physics": spent["advance"] / total, "observations": seen / total, "starts": spent["start"] / total}
+            best = {"steps_per_second": speed, **shares, "rest": 1 - sum(shares.values())}
+    return best
+
+
+def _timed(function, spent: dict[str, float], name: str):
+    """The function, adding its time to spent[name]."""
+
+    def timed(*arguments):
+        begin = time.process_time()
+        result = function(*arguments)
+        spent[name] += time.process_time() - begin
+        return result
+
+    return timed
+
+
+def start_seconds(map_name: str) -> float:
+    """From before the import of the environment to after its first step, in seconds on the wall."""
+    begin = time.perf_counter()
+    from envs.skirmish import Skirmish
+
+    game = Skirmish(1, 0, map_name=map_name)
+    game.reset()
+    game.step(np.zeros((1, game.info.n_agents), dtype=np.int64))
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Measure every pair, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--maps", nargs="+", default=["MMM2", "6h_vs_8z"])
+    parser.add_argument("--games", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    options = parser.parse_args()
+    if min(options.games) < 1 or max(options.games) > STEPS_OF_A_ROUND or options.rounds < 1:
+        parser.error(f"--games takes 1 to {STEPS_OF_A_ROUND}, --rounds at least 1")
+    print(f"import, compiled code and first step: {start_seconds(options.maps[0]):.1f} s")
+    rows = [
+        {"map": map_name, "games": n_games, **measure(map_name, n_games, options.rounds)}
+        for map_name in options.maps
+        for n_games in options.games
+    ]
+    table = Table(title="Skirmish, one core")
+    for column in ("map", "games", "steps/s", "physics", "observations", "starts", "rest"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        shares = [f"{row[name]:.0%}" for name in ("physics", "observations", "starts", "rest")]
+        table.add_row(row["map"], str(row["games"]), f"{row['steps_per_second']:,.0f}", *shares)
+    Console(width=100).print(table)
+    if options.json:
+        options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+        print(f"written: {options.json}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""Small battles for tests: units of any kind at chosen places, and a loop played by slow, obvious Python."""
+
+import math
+from unittest import mock
+
+import numpy as np
+
+from envs.skirmish import Skirmish, core
+from envs.skirmish.data import MapData, build_map
+
+MIDDLE = [16, 16]
+
+
+def scene(allies, enemies, floor="whole", batch_size=1, jitter=False, **env_args) -> Skirmish:
+    """A game of these units ([name, x, y] each, a side by rising name) that has started; no enemy has orders."""
+    assert all([unit[0] for unit in side] == sorted(unit[0] for unit in side) for side in (allies, enemies))
+    sides = [[{"unit": name, "count": 1, "at": MIDDLE} for name, _, _ in side] for side in (allies, enemies)]
+    data = MapData(allies=sides[0], enemies=sides[1], enemy_target=None, floor=floor, episode_limit=1000)
+    with mock.patch("envs.skirmish.game.load_map", return_value=build_map("scene", data)):
+        game = Skirmish(batch_size, 0, **env_args)
+    game.reset()
+    for u, (_, x, y) in enumerate([*allies, *enemies]):
+        game.units[:, [core.X, core.Y], u] = x, y
+    if not jitter:
+        game.tables.rule[core.JITTER_LOW] = game.tables.rule[core.JITTER_SPAN] = 0.0
+    return game
+
+
+def kill(game: Skirmish, *units: int) -> None:
+    """These units are dead."""
+    for field in (core.HEALTH, core.SHIELD):
+        game.units[:, field, list(units)] = 0.0
+
+
+def play(game: Skirmish, *actions: int, steps: int = 1) -> tuple[float, bool]:
+    """The same action for each agent over some steps; the last reward and whether the game is over. No restart."""
+    for _ in range(steps):
+        reward, terminated = game.advance(np.tile(actions, (game.batch_size, 1)))
+        game.clock += 1
+    return float(reward[0]), bool(terminated[0])
+
+
+class SlowLoop:
+    """One game loop of one game, written for reading: docs/environments.md says the same in words."""
+
+    def __init__(self, game: Skirmish, b: int, allies_are_scripted: bool):
+        self.unit = {name: list(map(float, game.units[b, k])) for k, name in enumerate(core.FIELDS)}
+        self.mark = {name: list(map(int, game.marks[b, k])) for k, name in enumerate(core.MARKS)}
+        self.trait = {name: game.tables.trait[k].tolist() for k, name in enumerate(core.TRAITS)}
+        self.pair = {name: game.tables.pair[k].tolist() for k, name in enumerate(core.PAIRS)}
+        self.rule = {name: float(game.tables.rule[k]) for k, name in enumerate(core.RULES)}
+        self.goal, self.walkable = game.tables.goal, game.tables.walkable
+        self.stream = int(game.streams[b])
+        self.n_agents, self.n_units = game.info.n_agents, game.units.shape[2]
+        self.scripted = [u for u in range(self.n_units) if u >= self.n_agents or allies_are_scripted]
+
+    def random(self) -> float:
+        mask = 2**64 - 1
+        self.stream = (self.stream + 0x9E3779B97F4A7C15) & mask
+        word = self.stream
+        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & mask
+        return ((word ^ (word >> 31)) >> 11) / 2**53
+
+    def alive(self, u: int) -> bool:
+        return self.was["health"][u] > 0
+
+    def square(self, u: int, v: int) -> float:
+        dx, dy = self.was["x"][v] - self.was["x"][u], self.was["y"][v] - self.was["y"][u]
+        return dx * dx + dy * dy
+
+    def side(self, u: int) -> list[int]:
+        return [v for v in range(self.n_units) if (v < self.n_agents) == (u < self.n_agents)]
+
+    def foes(self, u: int) -> list[int]:
+        return [v for v in range(self.n_units) if v not in self.side(u)]
+
+    def heals(self, u: int) -> bool:
+        return self.trait["heal"][u] > 0
+
+    def play(self) -> None:
+        self.was = {name: list(values) for name, values in self.unit.items()}  # everything looks at the loop's start
+        living = [u for u in range(self.n_units) if self.alive(u)]
+        for u in living:
+            if u in self.scripted:
+                self.decide(u)
+        self.wish = [(0.0, 0.0)] * self.n_units
+        self.hits: list[list[float]] = [[] for _ in range(self.n_units)]
+        self.healed = [0.0] * self.n_units
+        for u in living:
+            self.act(u)
+        self.move(living)
+        for u in living:
+            self.settle(u)
+
+    def decide(self, u: int) -> None:
+        if self.heals(u):
+            self.mark["target"][u] = self.patient(u)
+            self.follow(u)
+            return
+        self.mark["target"][u] = self.prey(u)
+        x, y, is_set = self.goal[int(u >= self.n_agents)]
+        self.mark["has_goal"][u], self.unit["goal_x"][u], self.unit["goal_y"][u] = int(is_set), float(x), float(y)
+
+    def prey(self, u: int) -> int:
+        reach, acquire = self.pair["reach"][u], self.pair["acquire"][u]
+        old = self.mark["target"][u]
+        if old >= 0 and not (self.alive(old) and self.square(u, old) <= max(reach[old], acquire[old])):
+            old = -1
+        if old >= 0 and self.square(u, old) <= reach[old]:
+            return old
+        known = [v for v in self.foes(u) if self.alive(v) and self.pair["hit"][u][v] > 0]
+        known = [v for v in known if self.square(u, v) <= acquire[v]]
+        if old >= 0:
+            known = [v for v in known if self.square(u, v) <= reach[v]]
+        return min(known, key=lambda v: (self.pair["hit"][v][u] <= 0, self.square(u, v)), default=old)
+
+    def patient(self, u: int) -> int:
+        def needs_me(v: int) -> bool:
+            hurt = 0 < self.was["health"][v] < self.trait["max_health"][v]
+            return hurt and self.square(u, v) <= self.pair["acquire"][u][v]
+
+        old = self.mark["target"][u]
+        if old >= 0 and needs_me(old):
+            return old
+        known = [v for v in self.side(u) if self.pair["reach"][u][v] > 0 and needs_me(v)]
+        return min(known, key=lambda v: self.square(u, v), default=-1)
+
+    def follow(self, u: int) -> None:
+        fighters = [v for v in self.side(u) if self.alive(v) and not self.heals(v)]
+        nearest = min(fighters, key=lambda v: self.square(u, v), default=None)
+        self.mark["has_goal"][u] = 0
+        if nearest is not None and self.square(u, nearest) > self.rule["follow_distance"] ** 2:
+            self.mark["has_goal"][u] = 1
+            self.unit["goal_x"][u], self.unit["goal_y"][u] = self.was["x"][nearest], self.was["y"][nearest]
+
+    def act(self, u: int) -> None:
+        before = self.was["cooldown"][u]
+        cooldown = before - 1 if before > 0 else 0.0
+        target = self.mark["target"][u]
+        if target >= 0 and not self.alive(target):
+            target = self.mark["target"][u] = -1
+        is_walking = False
+        if target >= 0 and self.square(u, target) > self.pair["reach"][u][target]:
+            self.walk(u, self.was["x"][target], self.was["y"][target])
+            is_walking = True
+        elif target >= 0 and self.heals(u):
+            self.heal(u, target)
+        elif target >= 0 and cooldown <= 0:
+            self.shoot(u, target)
+            cooldown += self.trait["period"][u] + self.rule["jitter_low"] + self.rule["jitter_span"] * self.random()
+        elif target < 0 and self.mark["has_goal"][u]:
+            self.walk(u, self.unit["goal_x"][u], self.unit["goal_y"][u])
+            is_walking = True
+        if not is_walking:
+            self.unit["speed"][u] = 0.0
+        self.unit["cooldown"][u] = max(cooldown, 0.0)
+
+    def walk(self, u: int, x: float, y: float) -> None:
+        speed = self.trait["step"][u]
+        if self.trait["acceleration"][u] > 0:
+            speed = min(speed, self.was["speed"][u] + self.trait["acceleration"][u])
+        self.unit["speed"][u] = speed
+        dx, dy = x - self.was["x"][u], y - self.was["y"][u]
+        distance = math.sqrt(dx * dx + dy * dy)
+        if distance <= speed:
+            self.wish[u] = dx, dy
+        else:
+            self.wish[u] = speed * dx / distance, speed * dy / distance
+
+    def heal(self, u: int, target: int) -> None:
+        rate = self.trait["health_per_energy"][u]
+        wound = self.trait["max_health"][target] - self.was["health"][target]
+        amount = min(self.trait["heal"][u], rate * self.was["energy"][u], wound)
+        if amount > 0:
+            self.healed[target] += amount
+            self.unit["energy"][u] = self.was["energy"][u] - amount / rate
+            self.mark["shot_at"][u] = target
+
+    def shoot(self, u: int, target: int) -> None:
+        self.mark["shot_at"][u] = target
+        n_hits, radius = int(self.trait["hits"][u]), self.trait["splash"][u]
+        self.hits[target] += [self.pair["hit"][u][target]] * n_hits
+        for v in self.side(target):
+            is_near = radius > 0 and self.square(target, v) <= radius * radius
+            if v != target and self.alive(v) and not self.trait["is_air"][v] and is_near:
+                self.hits[v] += [self.pair["hit"][u][v]] * n_hits
+
+    def move(self, living: list[int]) -> None:
+        x = [a + wish[0] for a, wish in zip(self.was["x"], self.wish, strict=True)]
+        y = [a + wish[1] for a, wish in zip(self.was["y"], self.wish, strict=True)]
+        for u in living:
+            push_x = push_y = 0.0
+            for v in living:
+                dx, dy = x[u] - x[v], y[u] - y[v]
+                square = dx * dx + dy * dy
+                if v == u or square >= self.pair["touch"][u][v]:
+                    continue
+                if square == 0:
+                    dx, square = core.SAME_POINT if u < v else -core.SAME_POINT, core.SAME_POINT**2
+                share = 0.5 * (math.sqrt(self.pair["touch"][u][v] / square) - 1)
+                push_x, push_y = push_x + share * dx, push_y + share * dy
+            length, largest = push_x * push_x + push_y * push_y, self.rule["largest_push"]
+            if length > largest * largest:
+                share = largest / math.sqrt(length)
+                push_x, push_y = push_x * share, push_y * share
+            self.unit["x"][u], self.unit["y"][u] = x[u] + push_x, y[u] + push_y
+            if self.trait["is_air"][u]:
+                self.stay_on_map(u)
+            else:
+                self.leave_walls(u)
+
+    def stay_on_map(self, u: int) -> None:
+        radius, size = self.trait["radius"][u], len(self.walkable)
+        self.unit["x"][u] = min(max(self.unit["x"][u], radius), size - radius)
+        self.unit["y"][u] = min(max(self.unit["y"][u], radius), size - radius)
+
+    def is_floor(self, column: int, row: int) -> bool:
+        size = len(self.walkable)
+        return 0 <= column < size and 0 <= row < size and bool(self.walkable[column, row])
+
+    def leave_walls(self, u: int) -> None:
+        radius = self.trait["radius"][u]
+        for _ in range(2):
+            x, y = self.unit["x"][u], self.unit["y"][u]
+            column, row = math.floor(x), math.floor(y)
+            if not self.is_floor(column, row):
+                break
+            walls = []
+            for i in (column - 1, column, column + 1):
+                for j in (row - 1, row, row + 1):
+                    if not self.is_floor(i, j):
+                        dx, dy = x - min(max(x, i), i + 1), y - min(max(y, j), j + 1)
+                        walls.append((dx * dx + dy * dy, dx, dy))
+            square, dx, dy = min(walls, key=lambda wall: wall[0], default=(radius * radius, 0.0, 0.0))
+            if square >= radius * radius or square == 0:
+                break
+            distance = math.sqrt(square)
+            self.unit["x"][u] = x + dx / distance * (radius - distance)
+            self.unit["y"][u] = y + dy / distance * (radius - distance)
+        if not self.is_floor(math.floor(self.unit["x"][u]), math.floor(self.unit["y"][u])):
+            self.unit["x"][u], self.unit["y"][u] = self.was["x"][u], self.was["y"][u]
+
+    def settle(self, u: int) -> None:
+        health, shield = self.was["health"][u], self.was["shield"][u]
+        for damage in self.hits[u]:
+            absorbed = min(damage, shield)
+            shield -= absorbed
+            if damage > absorbed:
+                health -= max(damage - absorbed - self.trait["armour"][u], self.rule["least_damage"])
+        if health <= 0:
+            for name in ("health", "shield", "energy", "cooldown", "speed"):
+                self.unit[name][u] = 0.0
+            self.mark["target"][u], self.mark["has_goal"][u] = -1, 0
+            return
+        health += self.healed[u] + self.trait["regeneration"][u]
+        self.unit["health"][u] = min(health, self.trait["max_health"][u])
+        energy = self.unit["energy"][u] + self.trait["energy_regeneration"][u]
+        self.unit["energy"][u] = min(energy, self.trait["max_energy"][u])
+        self.unit["calm"][u] = 0.0 if self.hits[u] else self.was["calm"][u] + 1
+        if self.unit["calm"][u] >= self.rule["shield_delay"]:
+            shield += self.rule["shield_regeneration"]
+        self.unit["shield"][u] = min(shield, self.trait["max_shield"][u])

@@ -1,0 +1,290 @@
+"""Skirmish as an environment: sizes, fields, rewards, infos, seeds, scripts, random play on every map."""
+
+import numpy as np
+import pytest
+
+from envs import check_env_args
+from envs.references import reference_facts
+from envs.skirmish import Skirmish, core
+from envs.skirmish.data import load_map, map_names
+from skirmish_scenes import kill, play, scene
+from utils.errors import ConfigError
+
+NO_OP, STOP, NORTH, SOUTH, EAST, WEST, TARGET = range(7)
+FAR_AWAY = ["marine", 2, 2]
+HARD = ["27m_vs_30m", "3s5z_vs_3s6z", "3s_vs_5z", "5m_vs_6m", "6h_vs_8z", "MMM2", "corridor"]
+SIZES = {  # observation, state, actions: from SMAC's own class
+    "MMM2": (176, 322, 18), "6h_vs_8z": (78, 140, 14), "3m": (30, 48, 9), "8m": (80, 168, 14), "2s3z": (80, 120, 11),
+    "5m_vs_6m": (55, 98, 12), "corridor": (156, 282, 30), "27m_vs_30m": (285, 1170, 36),
+}  # fmt: skip
+MAPS = {  # agents, enemies, limit
+    "3m": (3, 3, 60), "8m": (8, 8, 120), "25m": (25, 25, 150), "5m_vs_6m": (5, 6, 70), "8m_vs_9m": (8, 9, 120),
+    "10m_vs_11m": (10, 11, 150), "27m_vs_30m": (27, 30, 180), "MMM": (10, 10, 150), "MMM2": (10, 12, 180),
+    "2s3z": (5, 5, 120), "3s5z": (8, 8, 150), "3s5z_vs_3s6z": (8, 9, 170), "1c3s5z": (9, 9, 180),
+    "3s_vs_3z": (3, 3, 150), "3s_vs_4z": (3, 4, 200), "3s_vs_5z": (3, 5, 250), "6h_vs_8z": (6, 8, 150),
+    "2m_vs_1z": (2, 1, 150), "corridor": (6, 24, 400),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("map_name", SIZES)
+def test_sizes_are_those_of_smac(map_name):
+    info = Skirmish(1, 0, map_name=map_name).info
+    assert (info.obs_dim, info.state_dim, info.n_actions) == SIZES[map_name]
+
+
+def test_sizes_without_last_actions():
+    assert Skirmish(1, 0, map_name="MMM2", state_last_action=False).info.state_dim == 142
+    assert Skirmish(1, 0, map_name="6h_vs_8z", state_last_action=False).info.state_dim == 56
+
+
+def test_maps_on_offer():
+    assert sorted(MAPS) == map_names()
+    for map_name, facts in MAPS.items():
+        info = Skirmish(1, 0, map_name=map_name).info
+        assert (info.n_agents, info.n_actions - 6, info.episode_limit) == facts
+
+
+def test_an_unknown_map_is_answered_with_the_list_and_the_nearest():
+    with pytest.raises(ConfigError, match=r"(?s)'MMM3'.*Did you mean 'MMM2?'.*3m.*corridor"):
+        Skirmish(1, 0, map_name="MMM3")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("difficulty", "9"), ("obs_terrain_height", True), ("step_mul", 0), ("move_amount", 0.0), ("reward_scale_rate", -1.0)],
+)
+def test_what_cannot_be_is_refused_by_name(argument, value):
+    with pytest.raises(ConfigError, match=argument):
+        Skirmish(1, 0, **check_env_args("skirmish", {argument: value}))
+
+
+def test_agents_are_ordered_by_type_and_place():
+    assert [name for _, name, _ in load_map("MMM2").allies] == ["marauder"] * 2 + ["marine"] * 7 + ["medivac"]
+    game = Skirmish(20, 0, map_name="MMM2")
+    game.reset()
+    for group in (slice(0, 2), slice(2, 9), slice(10, 13), slice(13, 21)):
+        assert (np.diff(game.units[:, core.X, group], axis=1) >= 0).all()
+
+
+def test_every_field_of_an_observation():
+    """Two marines and a medivac against a marauder out of reach, a marine in reach and a medivac out of sight."""
+    game = scene(
+        [["marine", 10, 10], ["marine", 13, 14], ["medivac", 10, 18.9]],
+        [["marauder", 17, 10], ["marine", 13, 6], ["medivac", 10, 1]],
+    )
+    game.units[0, core.HEALTH, [1, 3]] = 15, 25
+    obs, state, avail = game.observe()
+    own_moves = [1, 1, 1, 1]
+    enemies = [[0, 7 / 9, 7 / 9, 0, 25 / 125, 1, 0, 0], [1, 5 / 9, 3 / 9, -4 / 9, 1, 0, 1, 0], [0] * 8]  # 9 away: unseen
+    allies = [[1, 5 / 9, 3 / 9, 4 / 9, 15 / 45, 0, 1, 0], [1, 8.9 / 9, 0, 8.9 / 9, 1, 0, 0, 1]]
+    expected = np.concatenate([own_moves, *enemies, *allies, [1, 0, 1, 0]])
+    np.testing.assert_allclose(obs[0, 0], expected, rtol=1e-6)
+    assert avail[0, 0].tolist() == [False, True, True, True, True, True, False, True, False]
+    # the medivac's targets are its allies, and the enemies' first fields repeat them: action 6 + k, not enemy k
+    assert avail[0, 2, TARGET:].tolist() == [False, True, False]
+    seen = obs[0, 2, 4:28].reshape(3, 8)
+    np.testing.assert_allclose(seen, 0)  # no enemy in sight, so nothing of it shows ...
+    game.units[0, [core.X, core.Y], 4] = 10, 14
+    seen = game.observe().obs[0, 2, 4:28].reshape(3, 8)
+    np.testing.assert_allclose(seen[1], [1, 4.9 / 9, 0, -4.9 / 9, 1, 0, 1, 0], rtol=1e-6)  # ... and here it does
+    ally = [[15 / 45 if u == 1 else 1, 0, (x - 16) / 32, (y - 16) / 32] for u, x, y in ((0, 10, 10), (1, 13, 14))]
+    units = [[*ally[0], 0, 1, 0], [*ally[1], 0, 1, 0], [1, 50 / 200, -6 / 32, 2.9 / 32, 0, 0, 1]]
+    foes = [[0.2, 1 / 32, -6 / 32, 1, 0, 0], [1, -3 / 32, -10 / 32, 0, 1, 0], [1, -6 / 32, -15 / 32, 0, 0, 1]]
+    np.testing.assert_allclose(state[0], np.concatenate([*units, *foes, np.zeros(3 * 9)]), rtol=1e-6)
+
+
+def test_shields_cooldowns_and_last_actions_show():
+    game = scene([["zealot", 10, 10], ["zealot", 20, 20]], [["zealot", 11.05, 10]], step_mul=1, obs_last_action=True)
+    game.units[0, core.SHIELD, 1] = 25
+    play(game, TARGET, NORTH)
+    obs, state, _ = game.observe()
+    assert game.info.obs_dim == 4 + 6 + (6 + 7) + 2
+    np.testing.assert_allclose(obs[0, 0, 4:10], [1, 1.05 / 9, 1.05 / 9, 0, 1, 34 / 50], rtol=1e-6)
+    np.testing.assert_allclose(obs[0, 0, -2:], [1, 34 / 50], rtol=1e-6)  # both have hit twice
+    np.testing.assert_allclose(obs[0, 0, 10:23], 0)  # the other one is not in sight
+    np.testing.assert_allclose(state[0, :5], [1, 1.2 * 16 / 22, -6 / 32, -6 / 32, 34 / 50], rtol=1e-6)
+    np.testing.assert_allclose(state[0, 9], (25 + 2 / 16) / 50)  # unharmed for long, so it regenerates
+    assert state[0, 14:].reshape(2, 7).argmax(-1).tolist() == [TARGET, NORTH] and state[0, 14:].sum() == 2
+    game.units[0, [core.X, core.Y], 1] = 12, 12
+    np.testing.assert_allclose(game.observe().obs[0, 0, 16:23], np.eye(7)[NORTH])
+
+
+def test_the_dead_see_nothing_and_do_nothing():
+    game = scene([["marine", 10, 10], ["marine", 11, 10]], [["marine", 12, 12]], obs_timestep_number=True)
+    kill(game, 0)
+    game.clock[0] = 500
+    obs, state, avail = game.observe()
+    assert obs[0, 0, :-1].tolist() == [0] * (game.info.obs_dim - 1) and obs[0, 0, -1] == 0.5
+    assert state[0, :4].tolist() == [0] * 4
+    assert avail[0, 0].tolist() == [True] + [False] * 6 and not avail[0, 1, NO_OP]
+    np.testing.assert_allclose(obs[0, 1, 9:14], 0)
+
+
+def permuted(game: Skirmish, order: list[int]) -> Skirmish:
+    """The same battle with the agents in other slots: slot i holds the former agent order[i]."""
+    other = Skirmish(game.batch_size, 0, map_name="3s5z")
+    other.load_state_dict(game.state_dict())
+    units = [*order, *range(len(order), game.units.shape[2])]
+    other.units, other.marks = game.units[:, :, units].copy(), game.marks[:, :, units].copy()
+    new_slot = np.append(np.argsort(units), -1)
+    for mark in (core.TARGET, core.SHOT_AT):
+        other.marks[:, mark] = new_slot[other.marks[:, mark]]
+    return other
+
+
+def test_permuting_agents_of_a_type_permutes_observations_and_futures():
+    game, rng, n_agents, width = Skirmish(8, 0, map_name="3s5z"), np.random.default_rng(0), 8, 8
+    order = [2, 0, 1, 7, 4, 3, 6, 5]  # stalkers are 0 to 2, zealots 3 to 7
+    observation = game.reset()
+    for _ in range(20):
+        scores = rng.random(observation.avail_actions.shape)
+        observation = game.step((scores * observation.avail_actions).argmax(-1)).observation
+    other = permuted(game, order)
+    for one in (game, other):  # jitter is drawn in the order of slots
+        one.tables.rule[core.JITTER_LOW] = one.tables.rule[core.JITTER_SPAN] = 0.0
+    for _ in range(5):
+        first, second = game.observe(), other.observe()
+        np.testing.assert_array_equal(second.avail_actions, first.avail_actions[:, order])
+        before_allies = 4 + 8 * width
+        own = slice(before_allies + 7 * width, None)
+        np.testing.assert_allclose(second.obs[..., :before_allies], first.obs[:, order][..., :before_allies], atol=1e-5)
+        np.testing.assert_allclose(second.obs[..., own], first.obs[:, order][..., own], atol=1e-5)
+        for i, agent in enumerate(order):
+            blocks = {}
+            for name, obs, viewer in (("new", second.obs, i), ("old", first.obs, agent)):
+                rows = obs[:, viewer, before_allies : own.start].reshape(8, 7, width)
+                others = [j for j in range(n_agents) if j != viewer]
+                slots = [order[j] if name == "new" else j for j in others]
+                blocks[name] = {slot: rows[:, k] for k, slot in enumerate(slots)}
+            for slot, rows in blocks["old"].items():
+                np.testing.assert_allclose(blocks["new"][slot], rows, atol=1e-5)
+        scores = rng.random(first.avail_actions.shape)
+        actions = (scores * first.avail_actions).argmax(-1)
+        game.advance(actions)
+        other.advance(actions[:, order])
+    assert (game.units[:, core.HEALTH, :n_agents] > 0).any()
+
+
+def test_rewards_by_hand():
+    """3m: at most 3 * 10 + 200 + 3 * 45 = 365, scaled to 20; MMM2 1205 and 6h_vs_8z 1480."""
+    assert [Skirmish(1, 0, map_name=name).max_reward for name in ("3m", "MMM2", "6h_vs_8z")] == [365, 1205, 1480]
+
+    def reward(**env_args) -> float:
+        game = Skirmish(1, 0, map_name="3m", step_mul=1, **env_args)
+        game.reset()
+        game.units[0, core.X] = [9, 9, 9, 14, 30, 30]
+        game.units[0, core.Y] = [15, 16, 17, 16, 10, 22]
+        game.units[0, core.HEALTH, 3] = 12
+        game.units[0, core.HEALTH, 1] = 6
+        return play(game, TARGET, TARGET, TARGET)[0]  # three shots kill it; its own kills the nearest
+
+    assert reward() == pytest.approx((12 + 10) * 20 / 365)
+    assert reward(reward_scale=False, reward_death_value=3.0) == pytest.approx(12 + 3)
+    assert reward(reward_only_positive=False, reward_scale=False) == pytest.approx(12 + 10 - 0.5 * (6 + 10))
+    assert reward(reward_sparse=True) == 0
+
+
+def test_regenerated_shields_pay_unless_told_otherwise():
+    for pays, reward in ((True, 2 / 16), (False, 0.0)):
+        args = {"reward_shield_regen": pays, "reward_scale": False, "step_mul": 1}
+        game = scene([["marine", 2, 2]], [["zealot", 20, 20]], **args)
+        game.units[0, core.SHIELD, 1] = 10
+        assert play(game, STOP)[0] == reward
+
+
+def test_a_won_game_without_regeneration_earns_twenty():
+    game = Skirmish(50, 0, map_name="8m")
+    policy = game.reference_policies()["focus fire and kite"]
+    total, won, is_running = np.zeros(50), np.zeros(50, dtype=bool), np.ones(50, dtype=bool)
+    game.reset()
+    while is_running.any():
+        result = game.step(policy())
+        total += result.reward * is_running
+        if result.final is not None:
+            won |= is_running & (result.info["battle_won"] > 0)
+        is_running &= ~(result.terminated | result.truncated)
+    assert 5 < won.sum() < 50
+    np.testing.assert_allclose(total[won], 20, rtol=1e-5)
+    assert (total[~won] <= 20 * (7 * 10 + 8 * 45) / (8 * 10 + 200 + 8 * 45)).all()
+
+
+@pytest.mark.parametrize("continuing", [True, False])
+def test_the_limit_cuts_off_or_ends(continuing):
+    game = Skirmish(2, 0, map_name="2m_vs_1z", continuing_episode=continuing)  # nobody comes where nobody goes
+    game.reset()
+    results = [game.step(np.full((2, 2), STOP)) for _ in range(150)]
+    assert not any(result.terminated.any() or result.truncated.any() for result in results[:-1])
+    assert results[-1].truncated.tolist() == [continuing] * 2 and results[-1].terminated.tolist() == [not continuing] * 2
+    assert results[-1].info["battle_won"].tolist() == [0, 0] and results[-1].final is not None
+
+
+def test_a_game_does_not_depend_on_how_many_others_there_are():
+    few, many = (Skirmish(n, 3, map_name="2s3z") for n in (2, 7))
+    rng, observations = np.random.default_rng(0), [few.reset(), many.reset()]
+    for _ in range(70):
+        np.testing.assert_array_equal(observations[0].obs, observations[1].obs[:2])
+        scores = rng.random(observations[1].avail_actions.shape)
+        actions = (scores * observations[1].avail_actions).argmax(-1)
+        observations = [few.step(actions[:2]).observation, many.step(actions).observation]
+
+
+def test_facts_of_the_moment():
+    game = scene([["marine", 10, 10], ["marine", 13, 14], ["marine", 10, 19.5]], [["zealot", 10, 18], ["zealot", 30, 30]])
+    game.units[0, [core.HEALTH, core.SHIELD], [1, 3]] = 15, 25
+    facts = game.facts()
+    assert facts.sees_ally[0].tolist() == [[False, True, False], [True, False, True], [False, True, False]]
+    assert facts.sees_enemy[0].tolist() == [[True, False], [True, False], [True, False]]
+    np.testing.assert_allclose(facts.health[0], [1, 1 / 3, 1])
+    np.testing.assert_allclose(facts.enemy_shield[0], [0.5, 1])
+    np.testing.assert_allclose(facts.distance[0, 0], [0, 5, 9.5])
+    kill(game, 1)
+    assert not game.facts().sees_ally.any() and game.facts().is_alive[0].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("map_name", sorted(MAPS))
+def test_scripts_beat_chance_by_far_and_lose_where_it_is_hard(map_name):
+    facts = reference_facts(Skirmish(100, 0, map_name=map_name), seed=1)
+    chance, script = facts["uniform random"], facts["focus fire and kite"]
+    assert script["return"] > 1.5 * chance["return"]
+    assert chance["battle_won"] <= 0.01
+    if map_name in HARD:
+        assert script["battle_won"] < 0.1
+
+
+N_GAMES, N_STEPS = 250, 400  # 100,000 steps a map
+
+
+@pytest.mark.parametrize("map_name", sorted(MAPS))
+def test_random_play_keeps_the_laws(map_name):
+    """Health within bounds, the dead stay dead, nobody in a wall or outside, no NaN, always something to do."""
+    game, rng = Skirmish(N_GAMES, 7, map_name=map_name), np.random.default_rng(7)
+    trait, walkable, is_air = game.tables.trait, game.map.walkable, game.tables.trait[core.IS_AIR] > 0
+    observation, was_dead = game.reset(), np.zeros((N_GAMES, game.units.shape[2]), dtype=bool)
+    n_ended = 0
+    for step in range(N_STEPS):
+        scores = rng.random(observation.avail_actions.shape, dtype=np.float32)
+        result = game.step((scores * observation.avail_actions).argmax(-1))
+        observation, is_new = result.observation, result.terminated | result.truncated
+        n_ended += is_new.sum()
+        unit, is_dead = game.units, game.units[:, core.HEALTH] <= 0
+        assert (unit[:, core.HEALTH] >= 0).all() and (unit[:, core.HEALTH] <= trait[core.MAX_HEALTH]).all()
+        assert (unit[:, core.SHIELD] >= 0).all() and (unit[:, core.SHIELD] <= trait[core.MAX_SHIELD]).all()
+        assert (unit[:, core.ENERGY] >= 0).all() and (unit[:, core.ENERGY] <= trait[core.MAX_ENERGY]).all()
+        assert (unit[:, core.COOLDOWN] >= 0).all()
+        assert (is_dead | ~was_dead | is_new[:, None]).all()
+        column, row = unit[:, core.X].astype(int), unit[:, core.Y].astype(int)
+        assert (unit[:, :2] >= 0).all() and (unit[:, :2] < len(walkable)).all()
+        assert (walkable[column, row] | is_air).all()
+        assert observation.avail_actions.any(-1).all()
+        assert (observation.avail_actions[..., 0] == is_dead[:, : game.info.n_agents]).all()
+        if step % 20 == 0:
+            assert np.isfinite(unit).all() and np.isfinite(observation.obs).all() and np.isfinite(observation.state).all()
+            assert (np.abs(observation.obs) <= 1).all()
+        was_dead = is_dead & ~is_new[:, None]
+    assert n_ended >= N_GAMES // 2 and np.isfinite(result.reward).all()
+
+
+def test_code_that_cannot_be_kept_is_compiled_all_the_same():
+    names: dict = {}
+    exec("def twice(x):\n    return x + x", names)  # numba knows no file for it, and so no folder
+    assert core.compiled(names["twice"])(2) == 4

@@ -1,0 +1,278 @@
+"""Skirmish's physics against numbers worked out by hand, a slow loop in plain Python, and its own symmetry."""
+
+import math
+
+import numpy as np
+import pytest
+
+from envs.skirmish import Skirmish, core
+from skirmish_scenes import SlowLoop, kill, play, scene
+
+NO_OP, STOP, NORTH, SOUTH, EAST, WEST, TARGET = range(7)
+FAR_AWAY = ["marine", 2, 2]
+
+
+def value(game: Skirmish, field: int, u: int) -> float:
+    return float(game.units[0, field, u])
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "sign"), [(NORTH, core.Y, 1), (SOUTH, core.Y, -1), (EAST, core.X, 1), (WEST, core.X, -1)]
+)
+def test_a_marine_moves_1_125_cells_a_step(action, field, sign):
+    game = scene([["marine", 20, 20]], [FAR_AWAY])
+    for steps in (1, 2, 3):
+        play(game, action)
+        assert value(game, field, 0) == pytest.approx(20 + sign * steps * 1.125)
+        assert value(game, core.X + core.Y - field, 0) == 20
+
+
+def test_speeds_of_others_and_a_medivac_takes_its_time():
+    game = scene([["stalker", 20, 20], ["zealot", 20, 10]], [FAR_AWAY])
+    play(game, EAST, EAST)
+    assert value(game, core.X, 0) == pytest.approx(20 + 8 * 2.9531 / 16)
+    assert value(game, core.X, 1) == pytest.approx(20 + 8 * 2.25 / 16)
+    game = scene([["marine", 30, 30], ["medivac", 10, 10]], [FAR_AWAY, FAR_AWAY])
+    play(game, STOP, EAST)
+    assert value(game, core.SPEED, 1) == pytest.approx(8 * 2.3125 / 16**2)
+    assert value(game, core.X, 1) == pytest.approx(10 + (1 + 2 + 3 + 4 + 5 + 6 + 7 + 8) * 2.3125 / 16**2)
+    play(game, STOP, EAST, steps=3)
+    assert value(game, core.SPEED, 1) == 2.75 / 16
+    play(game, STOP, STOP)
+    assert value(game, core.SPEED, 1) == 0
+
+
+def test_a_move_ends_two_cells_away_within_a_step_of_many_loops():
+    game = scene([["marine", 20, 20]], [FAR_AWAY], step_mul=40)
+    play(game, EAST)
+    assert value(game, core.X, 0) == pytest.approx(22)
+
+
+def test_two_marines_kill_each_other_in_the_computed_loop():
+    """45 health are 8 shots of 6; shot k falls in loop 1 + ceil((k - 1) * 0.8608 * 16): the eighth in loop 98."""
+    game = scene([["marine", 12, 16]], [["marine", 17, 16]], step_mul=1)
+    shots = [1 + math.ceil((k - 1) * 0.8608 * 16) for k in range(1, 9)]
+    assert shots[-1] == 98
+    for loop in range(1, 99):
+        _, is_over = play(game, TARGET)
+        n_shots = sum(shot <= loop for shot in shots)
+        assert value(game, core.HEALTH, 0) == value(game, core.HEALTH, 1) == max(45 - 6 * n_shots, 0)
+        assert is_over == (loop == 98)
+    assert game.outcome[0] == core.DRAWN
+
+
+def test_marauder_against_zealot_and_stalker():
+    """A zealot is not armoured: 10 a hit, 9 on health. A stalker is: 20 a hit, 19 on health. Shields know no armour."""
+    for victim, hits in (("zealot", [10] * 5 + [9] * 11 + [1]), ("stalker", [20] * 4 + [19] * 4 + [4])):
+        game = scene([[victim, 12, 16]], [["marauder", 16, 16]], step_mul=24)  # a step is the marauder's period
+        left = value(game, core.HEALTH, 0) + value(game, core.SHIELD, 0)
+        for k, hit in enumerate(hits):
+            play(game, STOP)
+            left -= hit
+            assert value(game, core.HEALTH, 0) + value(game, core.SHIELD, 0) == pytest.approx(left), (victim, k)
+        assert value(game, core.HEALTH, 0) == 0
+    game = scene([["zealot", 12, 16]], [["marauder", 16, 16]], step_mul=1)
+    game.units[0, core.SHIELD, 0] = 4  # a hit that breaks the shield: 4 go into it, armour takes 1 of the other 6
+    play(game, STOP)
+    assert (value(game, core.SHIELD, 0), value(game, core.HEALTH, 0)) == (0, 95)
+
+
+def test_zealot_against_marauder_hits_twice_and_armour_counts_twice():
+    game = scene([["zealot", 12, 16]], [["marauder", 13.1, 16]], step_mul=1)
+    play(game, TARGET)
+    assert value(game, core.HEALTH, 1) == 125 - 2 * (8 - 1)
+    loops = 1
+    while value(game, core.HEALTH, 1) > 0:
+        play(game, TARGET)
+        loops += 1
+    assert loops == 1 + math.ceil(8 * 1.2 * 16)  # the ninth blow
+
+
+def test_colossus_hits_neighbours_on_the_ground_of_one_side():
+    game = scene(
+        [["marine", 15, 20], ["marine", 15.9, 20], ["marine", 16.2, 20], ["medivac", 15.2, 20.2]],
+        [["colossus", 15, 15], *[["stalker", 2, 2]] * 3],
+        step_mul=1,
+    )
+    kill(game, 5, 6, 7)
+    game.tables.rule[core.LARGEST_PUSH] = 0.0
+    play(game, *[STOP] * 4)
+    assert game.units[0, core.HEALTH, :4].tolist() == [30, 30, 45, 150]  # 0.9 away is near, 1.2 is not
+
+
+def test_range_is_from_edge_to_edge_and_an_attacker_walks_until_it_has_it():
+    """Reach 5 + 2 * 0.375 = 5.75; from 6.0 it takes two loops of 0.140625, and the third shoots."""
+    game = scene([["marine", 10, 16]], [["marine", 16, 16]], step_mul=1)
+    game.tables.pair[core.HIT, 1] = game.tables.pair[core.ACQUIRE, 1] = 0.0  # a target that does nothing
+    health = [play(game, TARGET) and value(game, core.HEALTH, 1) for _ in range(3)]
+    assert health == [45, 45, 39]
+    assert value(game, core.X, 0) == pytest.approx(10 + 2 * 2.25 / 16)
+
+
+def test_a_weapon_that_was_ready_long_ago_needs_its_whole_period():
+    game = scene([["marine", 12, 16]], [["marauder", 17, 16]], step_mul=1)
+    game.tables.pair[core.HIT, 1] = game.tables.pair[core.ACQUIRE, 1] = 0.0
+    play(game, STOP, steps=20)
+    health = [play(game, TARGET) and value(game, core.HEALTH, 1) for _ in range(15)]
+    assert health == [120] * 14 + [115]
+
+
+def test_shields_wait_ten_seconds_after_the_last_harm():
+    game = scene([["zealot", 12, 16]], [FAR_AWAY], step_mul=1)
+    game.units[0, [core.SHIELD, core.CALM], 0] = 20, 0
+    play(game, STOP, steps=159)
+    assert value(game, core.SHIELD, 0) == 20
+    play(game, STOP)
+    assert value(game, core.SHIELD, 0) == 20 + 2 / 16
+    play(game, STOP, steps=300)
+    assert value(game, core.SHIELD, 0) == 50
+
+
+def test_health_of_zerg_comes_back_and_ends_at_the_full():
+    game = scene([["hydralisk", 12, 16]], [FAR_AWAY])
+    game.units[0, core.HEALTH, 0] = 60
+    play(game, STOP, steps=2)
+    assert value(game, core.HEALTH, 0) == pytest.approx(60.2734)
+    play(game, STOP, steps=400)
+    assert value(game, core.HEALTH, 0) == 80
+
+
+def test_a_medivac_heals_nine_a_second_for_three_energy():
+    """And regains 0.5625 energy a second; without energy it heals what it regains, times three."""
+    game = scene([["marauder", 12, 16], ["medivac", 12, 18]], [FAR_AWAY, FAR_AWAY])
+    game.units[0, core.HEALTH, 0] = 60
+    play(game, STOP, TARGET, steps=2)
+    assert value(game, core.HEALTH, 0) == pytest.approx(69)
+    assert value(game, core.ENERGY, 1) == pytest.approx(50 - 3 + 0.5625)
+    game.n_loops, game.units[0, core.ENERGY, 1] = 1, 0.0
+    play(game, STOP, TARGET)
+    assert value(game, core.HEALTH, 0) == pytest.approx(69)
+    play(game, STOP, TARGET)
+    assert value(game, core.HEALTH, 0) == pytest.approx(69 + 3 * 0.5625 / 16)
+    game.units[0, [core.HEALTH, core.ENERGY], [0, 1]] = 125, 50
+    play(game, STOP, TARGET)
+    assert (value(game, core.HEALTH, 0), value(game, core.ENERGY, 1)) == (125, 50 + 0.5625 / 16)
+
+
+def test_units_push_each_other_out_and_walls_hold():
+    game = scene([["marine", 16, 16], ["marine", 16.5, 16], ["medivac", 16.2, 16]], [FAR_AWAY] * 3, step_mul=1)
+    play(game, STOP, STOP, STOP)
+    assert game.units[0, core.X, :3].tolist() == pytest.approx([15.875, 16.625, 16.2])  # one flies, and touches nobody
+    game = scene([["marine", 9, 23.9], ["medivac", 12, 23.9]], [FAR_AWAY] * 2, floor="strip")
+    game.units[0, core.SPEED, 1] = 2.75 / 16
+    play(game, NORTH, NORTH, steps=1)
+    assert game.units[0, core.Y, :2].tolist() == pytest.approx([25 - 0.375, 23.9 + 8 * 2.75 / 16])
+    assert not game.avail_actions()[0, 0, NORTH] and game.avail_actions()[0, 0, [SOUTH, EAST, WEST]].all()
+
+
+def test_those_who_fly_stay_on_the_map():
+    for x, y, action in ((20, 31, NORTH), (20, 1, SOUTH), (31, 20, EAST), (1, 20, WEST)):
+        game = scene([["marine", 20, 20], ["medivac", x, y]], [["zealot", 10, 10]] * 2, step_mul=1)
+        game.units[0, core.GOAL_X, 1], game.units[0, core.GOAL_Y, 1] = x + 2 * (x - 16), y + 2 * (y - 16)
+        game.marks[0, core.HAS_GOAL, 1] = 1
+        t = game.tables
+        core.play_loops(
+            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, t.goal, t.walkable, t.near_wall, 2, 40, False
+        )
+        place = game.units[0, core.X if action in (EAST, WEST) else core.Y, 1]
+        assert place == (0.75 if action in (SOUTH, WEST) else 32 - 0.75)
+
+
+def test_two_in_one_place_part():
+    game = scene([["marine", 16, 16], ["marine", 16, 16]], [FAR_AWAY], step_mul=1)
+    play(game, STOP, STOP, steps=40)
+    assert abs(value(game, core.X, 0) - value(game, core.X, 1)) >= 0.75 - 1e-9
+
+
+def test_agents_acquire_nothing_and_enemies_go_for_the_nearest_that_can_hurt_them():
+    game = scene([["marine", 10, 16]], [["marauder", 14, 16]])
+    play(game, STOP, steps=2)
+    assert value(game, core.HEALTH, 1) == 125 and value(game, core.HEALTH, 0) < 45
+    game = scene([["marine", 10, 16], ["medivac", 13, 16]], [["marine", 14, 16], FAR_AWAY], step_mul=1)
+    kill(game, 3)
+    play(game, STOP, STOP)
+    assert game.marks[0, core.TARGET, 2] == 0  # the medivac is nearer, and cannot hurt
+    game.units[0, core.X, 0] = 14 - 5.7  # it stays with its target while it has it in reach
+    play(game, STOP, STOP)
+    assert game.marks[0, core.TARGET, 2] == 0
+    game.units[0, core.X, 0] = 2  # and looks for another when it has escaped
+    play(game, STOP, STOP)
+    assert game.marks[0, core.TARGET, 2] == 1
+
+
+def test_a_side_of_medivacs_alone_has_lost():
+    game = Skirmish(1, 0, map_name="MMM2")
+    game.reset()
+    kill(game, *range(10, 21))
+    reward, is_over = play(game, *[STOP] * 10)
+    assert is_over and game.episode_info()["battle_won"][0] == 1
+    assert reward == pytest.approx(200 * 20 / 1205)
+    game.reset()
+    kill(game, *range(9))
+    assert play(game, *[NO_OP] * 9, STOP) == (0.0, True)
+    info = {name: float(values[0]) for name, values in game.episode_info().items()}
+    assert info == {"battle_won": 0, "dead_allies": 9, "dead_enemies": 0}
+
+
+SLOW_MAPS = ["MMM2", "2s3z", "6h_vs_8z", "1c3s5z", "corridor"]
+
+
+def random_state(game: Skirmish, rng: np.random.Generator) -> None:
+    """Anything that the physics may meet: crowds, walls, wounds, weapons that load, targets near, far and dead."""
+    n_agents, n_units = game.info.n_agents, game.units.shape[2]
+    cells = np.argwhere(game.map.walkable)
+    for b in range(game.batch_size):
+        middle = cells[rng.integers(len(cells))]
+        near = cells[np.argsort(((cells - middle) ** 2).sum(-1))[: rng.integers(n_units // 2, 6 * n_units)]]
+        places = near[rng.integers(len(near), size=n_units)] + rng.random((n_units, 2))
+        game.units[b, [core.X, core.Y]] = places.T
+        trait = game.tables.trait
+        game.units[b, core.HEALTH] = trait[core.MAX_HEALTH] * rng.choice([0, 0.1, 0.5, 1], n_units)
+        game.units[b, core.SHIELD] = trait[core.MAX_SHIELD] * rng.random(n_units) * (game.units[b, core.HEALTH] > 0)
+        game.units[b, core.ENERGY] = trait[core.MAX_ENERGY] * rng.choice([0, 0.001, 0.5], n_units)
+        game.units[b, core.COOLDOWN] = rng.integers(0, 10, n_units) * rng.random(n_units)
+        game.units[b, core.CALM] = rng.integers(150, 170, n_units)
+        game.units[b, core.SPEED] = trait[core.STEP] * rng.random(n_units)
+        game.units[b, [core.GOAL_X, core.GOAL_Y]] = (places + rng.integers(-2, 3, (n_units, 2))).T
+        game.marks[b, core.HAS_GOAL] = rng.integers(0, 2, n_units)
+        for u in range(n_units):
+            known = np.append(-1, np.flatnonzero(game.tables.pair[core.REACH, u] > 0))
+            game.marks[b, core.TARGET, u] = rng.choice(known)
+    assert n_agents < n_units
+
+
+@pytest.mark.parametrize("map_name", SLOW_MAPS)
+@pytest.mark.parametrize("scripted", [False, True])
+def test_the_compiled_loop_equals_the_slow_one_to_the_last_bit(map_name, scripted):
+    game, n_loops, rng = Skirmish(24, 5, map_name=map_name), 6, np.random.default_rng(3)
+    game.reset()
+    random_state(game, rng)
+    slow = [SlowLoop(game, b, scripted) for b in range(game.batch_size)]
+    for loop in range(n_loops):
+        t = game.tables
+        core.play_loops(
+            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, t.goal, t.walkable, t.near_wall,
+            game.info.n_agents, 1, scripted,
+        )  # fmt: skip
+        for b, one in enumerate(slow):
+            one.play()
+            for k, name in enumerate(core.FIELDS):
+                assert game.units[b, k].tolist() == one.unit[name], (loop, b, name)
+            for k, name in enumerate(core.MARKS):
+                assert game.marks[b, k].tolist() == one.mark[name], (loop, b, name)
+            assert int(game.streams[b]) == one.stream
+
+
+@pytest.mark.parametrize("map_name", ["3m", "8m", "2s3z", "MMM"])
+def test_equal_scripts_win_equally_often(map_name):
+    """2,000 games: the deviation of the share is 1.1 %."""
+    game = Skirmish(2000, 11, map_name=map_name)
+    game.allies_are_scripted = True
+    game.reset()
+    outcome, actions = np.zeros(2000, dtype=int), np.ones((2000, game.info.n_agents), dtype=np.int64)
+    for _ in range(game.info.episode_limit):
+        game.advance(actions)
+        outcome = np.where(outcome == core.RUNNING, game.outcome, outcome)
+    won, lost = (outcome == core.WON).sum(), (outcome == core.LOST).sum()
+    assert won + lost > 1900
+    assert 0.47 < won / (won + lost) < 0.53
