@@ -43,7 +43,11 @@ def measure(map_name: str, n_games: int, n_rounds: int) -> dict[str, float]:
         speed = STEPS_OF_A_ROUND / total
         if speed > best["steps_per_second"]:
             seen = spent["observe"] + spent["observe_restarted"]
-            shares = {"physics": spent["advance"] / total, "observations": seen / total, "starts": spent["start"] / total}
+            shares = {
+                "physics": spent["advance"] / total,
+                "observations": seen / total,
+                "starts": spent["start"] / total,
+            }
             best = {"steps_per_second": speed, **shares, "rest": 1 - sum(shares.values())}
     return best
 

@@ -16,7 +16,7 @@ RewardBound = Literal["inclusive", "strict"]
 
 
 def default_difference_bound(n_agents: int) -> int:
-    """The bound l of the reward table: 1 for N <= 3, 2 for N <= 9, 3 above (paper, appendix B.1, for the N it plays)."""
+    """The bound l of the reward table: 1 for N <= 3, 2 for N <= 9, 3 above (paper, appendix B.1)."""
     return 1 if n_agents <= 3 else 2 if n_agents <= 9 else 3
 
 

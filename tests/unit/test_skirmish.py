@@ -28,13 +28,13 @@ MAPS = {  # agents, enemies, limit
 
 @pytest.mark.parametrize("map_name", SIZES)
 def test_sizes_are_those_of_smac(map_name):
-    info = Skirmish(1, 0, map_name=map_name).info
+    info = Skirmish(1, 0, map_name=map_name, state_last_action=True).info
     assert (info.obs_dim, info.state_dim, info.n_actions) == SIZES[map_name]
 
 
 def test_sizes_without_last_actions():
-    assert Skirmish(1, 0, map_name="MMM2", state_last_action=False).info.state_dim == 142
-    assert Skirmish(1, 0, map_name="6h_vs_8z", state_last_action=False).info.state_dim == 56
+    assert Skirmish(1, 0, map_name="MMM2").info.state_dim == 142
+    assert Skirmish(1, 0, map_name="6h_vs_8z").info.state_dim == 56
 
 
 def test_maps_on_offer():
@@ -51,7 +51,13 @@ def test_an_unknown_map_is_answered_with_the_list_and_the_nearest():
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("difficulty", "9"), ("obs_terrain_height", True), ("step_mul", 0), ("move_amount", 0.0), ("reward_scale_rate", -1.0)],
+    [
+        ("difficulty", "9"),
+        ("obs_terrain_height", True),
+        ("step_mul", 0),
+        ("move_amount", 0.0),
+        ("reward_scale_rate", -1.0),
+    ],
 )
 def test_what_cannot_be_is_refused_by_name(argument, value):
     with pytest.raises(ConfigError, match=argument):
@@ -71,11 +77,16 @@ def test_every_field_of_an_observation():
     game = scene(
         [["marine", 10, 10], ["marine", 13, 14], ["medivac", 10, 18.9]],
         [["marauder", 17, 10], ["marine", 13, 6], ["medivac", 10, 1]],
+        state_last_action=True,
     )
     game.units[0, core.HEALTH, [1, 3]] = 15, 25
     obs, state, avail = game.observe()
     own_moves = [1, 1, 1, 1]
-    enemies = [[0, 7 / 9, 7 / 9, 0, 25 / 125, 1, 0, 0], [1, 5 / 9, 3 / 9, -4 / 9, 1, 0, 1, 0], [0] * 8]  # 9 away: unseen
+    enemies = [
+        [0, 7 / 9, 7 / 9, 0, 25 / 125, 1, 0, 0],
+        [1, 5 / 9, 3 / 9, -4 / 9, 1, 0, 1, 0],
+        [0] * 8,
+    ]  # 9 away: unseen
     allies = [[1, 5 / 9, 3 / 9, 4 / 9, 15 / 45, 0, 1, 0], [1, 8.9 / 9, 0, 8.9 / 9, 1, 0, 0, 1]]
     expected = np.concatenate([own_moves, *enemies, *allies, [1, 0, 1, 0]])
     np.testing.assert_allclose(obs[0, 0], expected, rtol=1e-6)
@@ -94,7 +105,8 @@ def test_every_field_of_an_observation():
 
 
 def test_shields_cooldowns_and_last_actions_show():
-    game = scene([["zealot", 10, 10], ["zealot", 20, 20]], [["zealot", 11.05, 10]], step_mul=1, obs_last_action=True)
+    shown = {"obs_last_action": True, "state_last_action": True}
+    game = scene([["zealot", 10, 10], ["zealot", 20, 20]], [["zealot", 11.05, 10]], step_mul=1, **shown)
     game.units[0, core.SHIELD, 1] = 25
     play(game, TARGET, NORTH)
     obs, state, _ = game.observe()
@@ -214,7 +226,9 @@ def test_the_limit_cuts_off_or_ends(continuing):
     game.reset()
     results = [game.step(np.full((2, 2), STOP)) for _ in range(150)]
     assert not any(result.terminated.any() or result.truncated.any() for result in results[:-1])
-    assert results[-1].truncated.tolist() == [continuing] * 2 and results[-1].terminated.tolist() == [not continuing] * 2
+    assert (
+        results[-1].truncated.tolist() == [continuing] * 2 and results[-1].terminated.tolist() == [not continuing] * 2
+    )
     assert results[-1].info["battle_won"].tolist() == [0, 0] and results[-1].final is not None
 
 
@@ -229,7 +243,9 @@ def test_a_game_does_not_depend_on_how_many_others_there_are():
 
 
 def test_facts_of_the_moment():
-    game = scene([["marine", 10, 10], ["marine", 13, 14], ["marine", 10, 19.5]], [["zealot", 10, 18], ["zealot", 30, 30]])
+    game = scene(
+        [["marine", 10, 10], ["marine", 13, 14], ["marine", 10, 19.5]], [["zealot", 10, 18], ["zealot", 30, 30]]
+    )
     game.units[0, [core.HEALTH, core.SHIELD], [1, 3]] = 15, 25
     facts = game.facts()
     assert facts.sees_ally[0].tolist() == [[False, True, False], [True, False, True], [False, True, False]]
@@ -278,7 +294,9 @@ def test_random_play_keeps_the_laws(map_name):
         assert observation.avail_actions.any(-1).all()
         assert (observation.avail_actions[..., 0] == is_dead[:, : game.info.n_agents]).all()
         if step % 20 == 0:
-            assert np.isfinite(unit).all() and np.isfinite(observation.obs).all() and np.isfinite(observation.state).all()
+            assert (
+                np.isfinite(unit).all() and np.isfinite(observation.obs).all() and np.isfinite(observation.state).all()
+            )
             assert (np.abs(observation.obs) <= 1).all()
         was_dead = is_dead & ~is_new[:, None]
     assert n_ended >= N_GAMES // 2 and np.isfinite(result.reward).all()

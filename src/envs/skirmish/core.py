@@ -12,7 +12,7 @@ from numba import njit
 # unit[FIELD, u], float64: what changes
 FIELDS = ("x", "y", "health", "shield", "energy", "cooldown", "calm", "speed", "goal_x", "goal_y")
 X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, CALM, SPEED, GOAL_X, GOAL_Y = range(len(FIELDS))
-# mark[MARK, u], int64: target (unit or -1), whether there is a goal, whom it shot or healed last in this step, last action
+# mark[MARK, u], int64: target (unit or -1), whether there is a goal, whom it shot or healed last in this step, action
 MARKS = ("target", "has_goal", "shot_at", "last_action")
 TARGET, HAS_GOAL, SHOT_AT, LAST_ACTION = range(len(MARKS))
 # trait[TRAIT, u], float64: what does not change
@@ -185,7 +185,7 @@ def keep_in_air(unit, trait, walkable, u):
 
 @part
 def choose_foe(unit, mark, trait, pair, u, low, high):
-    """The target of a scripted fighter among the units low to high - 1: see docs/environments.md, the enemies' policy."""
+    """The target of a scripted fighter among the units low to high - 1 (docs/environments.md, the enemies' policy)."""
     x, y = unit[X, u], unit[Y, u]
     target = mark[TARGET, u]
     if target >= 0:
@@ -525,7 +525,21 @@ def reward_of(unit, before, pay, n_agents, outcome):
 
 @compiled
 def advance(
-    units, marks, streams, actions, trait, pair, rule, pay, goal, walkable, near_wall, n_loops, scripted, rewards, outcomes
+    units,
+    marks,
+    streams,
+    actions,
+    trait,
+    pair,
+    rule,
+    pay,
+    goal,
+    walkable,
+    near_wall,
+    n_loops,
+    scripted,
+    rewards,
+    outcomes,
 ):
     """One step of all games: orders [B, N], n_loops game loops, rewards [B] and outcomes [B]."""
     n_games, _, n_units = units.shape
@@ -668,7 +682,16 @@ def put_other(row, at, first, unit, bodies, rule, agent, u, width):
 def put_pathing(row, at, unit, rule, walkable, agent):
     """Whether the cells around are on the floor: N, S, E, W two orders away, NE, SW, SE, NW one; off the map counts."""
     near, far = rule[MOVE_AMOUNT], 2.0 * rule[MOVE_AMOUNT]
-    around = ((0.0, far), (0.0, -far), (far, 0.0), (-far, 0.0), (near, near), (-near, -near), (near, -near), (-near, near))
+    around = (
+        (0.0, far),
+        (0.0, -far),
+        (far, 0.0),
+        (-far, 0.0),
+        (near, near),
+        (-near, -near),
+        (near, -near),
+        (-near, near),
+    )
     for k in range(8):
         x, y = np.floor(unit[X, agent]) + around[k][0], np.floor(unit[Y, agent]) + around[k][1]
         is_inside = 0.0 <= x < walkable.shape[0] and 0.0 <= y < walkable.shape[1]

@@ -196,7 +196,9 @@ def floor_cells(name: str) -> Array:
     for rows, (left, right) in floors[name].items():
         low, _, high = str(rows).partition("-")
         if not (0 <= int(low) <= int(high or low) < SIZE and 0 <= left <= right < SIZE):
-            raise ConfigError(f"floors.yaml: {name}: '{rows}: [{left}, {right}]' leaves the map of {SIZE} x {SIZE} cells")
+            raise ConfigError(
+                f"floors.yaml: {name}: '{rows}: [{left}, {right}]' leaves the map of {SIZE} x {SIZE} cells"
+            )
         walkable[left : right + 1, int(low) : int(high or low) + 1] = True
     return walkable
 
@@ -230,7 +232,9 @@ def build_map(name: str, data: MapData) -> Map:
         if len({unit.race for unit, _, _ in units}) > 1:
             raise ConfigError(f"maps/{name}.yaml: the {side} must be of one race")
     if any(unit.heal for unit, _, _ in allies) and len(allies) > len(enemies):
-        raise ConfigError(f"maps/{name}.yaml: a healer's actions are its allies, of which there may be no more than enemies")
+        raise ConfigError(
+            f"maps/{name}.yaml: a healer's actions are its allies, of which there may be no more than enemies"
+        )
     types = [{unit_name for _, unit_name, _ in units} for units in (allies, enemies)]
     unit_types = sorted(types[0] | types[1]) if max(map(len, types)) > 1 else []
     return Map(name, data, rules, walkable, allies, enemies, unit_types)

@@ -105,7 +105,10 @@ def draw(axis: Axes, now: Moment, view: View, adjacency: Array | None = None) ->
     axis.set_facecolor(WALL)
     size = len(now.walkable)
     axis.imshow(
-        np.where(now.walkable.T[..., None], _rgb(FLOOR), _rgb(WALL)), origin="lower", extent=(0, size, 0, size), zorder=0
+        np.where(now.walkable.T[..., None], _rgb(FLOOR), _rgb(WALL)),
+        origin="lower",
+        extent=(0, size, 0, size),
+        zorder=0,
     )
     is_alive, sides = now.health > 0, np.arange(len(now.health)) >= now.n_agents
     _draw_dead(axis, now, is_alive)
@@ -114,12 +117,18 @@ def draw(axis: Axes, now: Moment, view: View, adjacency: Array | None = None) ->
         for flies in (False, True):
             chosen = np.flatnonzero(is_alive & (sides == side) & (now.is_air == flies))
             circles = [Circle(tuple(now.position[u]), now.radius[u]) for u in chosen]
-            style = {"facecolor": SIDES[side], "edgecolor": "white", "linewidth": 1.0, "zorder": 4 if flies else 3}
-            axis.add_collection(PatchCollection(circles, alpha=0.75 if flies else 0.95, **style))
+            opacity, layer = (0.75, 4) if flies else (0.95, 3)
+            axis.add_collection(
+                PatchCollection(
+                    circles, alpha=opacity, facecolor=SIDES[side], edgecolor="white", linewidth=1.0, zorder=layer
+                )
+            )
     _draw_bars(axis, now, is_alive)
     for agent in np.flatnonzero(is_alive[: now.n_agents]):
         x, y = now.position[agent]
-        axis.text(x, y, str(agent), ha="center", va="center_baseline", color="white", fontsize=9, zorder=8, clip_on=True)
+        axis.text(
+            x, y, str(agent), ha="center", va="center_baseline", color="white", fontsize=9, zorder=8, clip_on=True
+        )
     if adjacency is not None:
         _draw_edges(axis, now, adjacency, is_alive)
     axis.set_xlim(view.left, view.right)
@@ -139,7 +148,8 @@ def _draw_dead(axis: Axes, now: Moment, is_alive: Array) -> None:
     """A cross where a unit fell."""
     for side, colour in enumerate(SIDES):
         fell = np.flatnonzero(~is_alive & ((np.arange(len(is_alive)) >= now.n_agents) == side))
-        axis.scatter(*now.position[fell].T, marker="x", s=22, c=colour, alpha=0.35, linewidths=1.2, zorder=1)
+        x, y = now.position[fell].T
+        axis.scatter(x, y, marker="x", s=22, c=colour, alpha=0.35, linewidths=1.2, zorder=1)
 
 
 def _draw_orders(axis: Axes, now: Moment, is_alive: Array) -> None:
@@ -161,12 +171,15 @@ def _draw_bars(axis: Axes, now: Moment, is_alive: Array) -> None:
     """Above each unit its health, and over that its shield; the dark part is lost."""
     lines, colours = [], []
     for u in np.flatnonzero(is_alive):
-        x, y, half = *now.position[u], max(now.radius[u], 0.4)
+        (x, y), half = now.position[u], max(now.radius[u], 0.4)
         for k, (share, colour) in enumerate(((now.health[u], HEALTH), (now.shield[u], SHIELD))):
             if k == 1 and not now.has_shield[u]:
                 continue
             height = y + now.radius[u] + BAR * (1 + 1.4 * k)
-            lines += [((x - half, height), (x + half, height)), ((x - half, height), (x - half + 2 * half * share, height))]
+            lines += [
+                ((x - half, height), (x + half, height)),
+                ((x - half, height), (x - half + 2 * half * share, height)),
+            ]
             colours += [LOST, colour]
     axis.add_collection(LineCollection(lines, colors=colours, linewidths=2.2, capstyle="butt", zorder=5))
 

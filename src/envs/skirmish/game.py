@@ -56,7 +56,7 @@ class Skirmish(BatchedGame):
         obs_terrain_height: bool = False,
         obs_timestep_number: bool = False,
         obs_instead_of_state: bool = False,
-        state_last_action: bool = True,
+        state_last_action: bool = False,
         state_timestep_number: bool = False,
         reward_sparse: bool = False,
         reward_only_positive: bool = True,
@@ -279,4 +279,3 @@ class Skirmish(BatchedGame):
         from envs.skirmish import scripted
 
         return scripted.reference_policies(self)
-

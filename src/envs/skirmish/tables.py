@@ -83,7 +83,7 @@ def _traits(game_map: Map, units: list[UnitType]) -> Array:
 
 
 def _pairs(game_map: Map, units: list[UnitType]) -> Array:
-    """Squared distances between centres, and the damage of a hit; zero where u has nothing for v, or cannot touch it."""
+    """Squared distances between centres, and damage of a hit; zero where u has nothing for v, or cannot touch it."""
     n_agents, look = len(game_map.allies), game_map.rules.acquire
     pair = np.zeros((len(core.PAIRS), len(units), len(units)))
     for u, unit in enumerate(units):
