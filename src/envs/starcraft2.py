@@ -16,6 +16,7 @@ from utils.errors import ConfigError, WorkerError
 from utils.seeds import derive_seed
 
 Backend = Literal["auto", "sc2", "skirmish"]
+# the command line makes a number of "7"
 Difficulty = Annotated[Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"], BeforeValidator(str)]
 FACTS = ("battle_won", "dead_allies", "dead_enemies")
 SEEDS = 2**31  # the game takes 32 bits

@@ -181,7 +181,8 @@ class Config(Section):
         draws_order = self.dag.generator == "learned" and self.dag.permutation == "plackett_luce"
         if self.mac == "dag_controller" and draws_order and self.learner != "bn_mappo":
             raise ValueError(
-                f"dag.permutation=plackett_luce needs learner=bn_mappo; learner={self.learner} leaves it as it is"
+                f"dag.permutation=plackett_luce is learned by learner=bn_mappo alone, and learner={self.learner}: "
+                "set learner=bn_mappo, or dag.permutation=identity"
             )
         if self.evaluate and not self.checkpoint_path:
             raise ValueError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
@@ -267,6 +268,7 @@ def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") ->
     details = [dict(detail) for detail in error.errors() if detail["type"] != "none_required"]
     of_ramps = [detail for detail in details if not (isinstance(detail["input"], dict) and _is_of_number(detail))]
     details = of_ramps or details  # {start: ...} that is wrong is no number either: that need not be told
+    details = [detail for detail in details if detail["type"] != "model_type"] or details  # nor that "abc" is no ramp
     messages = dict.fromkeys(_explain_one(detail, values, prefix) for detail in details)
     return "\n".join(messages)
 

@@ -72,6 +72,7 @@ MISTAKES = [
         "with dag.generator=fixed dag.adjacency=[[0,1],[1,0]]",
         ["cycle", "0 -> 1 -> 0"],
     ),
+    (ALOHA, "with learner=ppo_learner", ["plackett_luce", "learner=bn_mappo", "dag.permutation=identity"]),
     (ALOHA, "with annealing.a=0.9", ["annealing", "rise"]),
     (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),
     (ALOHA, "with checkpoint_path=.", ["no checkpoint"]),

@@ -94,6 +94,13 @@ def test_every_argument_of_epymarl_goes_to_the_package(starcraft):
     assert check_env_args("sc2", EPYMARL) == EPYMARL
 
 
+@pytest.mark.parametrize("name", ["sc2", "skirmish"])
+def test_a_level_of_difficulty_may_be_written_as_a_number(name):
+    assert check_env_args(name, {"difficulty": 7}) == {"difficulty": "7"}
+    with pytest.raises(ConfigError, match="difficulty='10'"):
+        check_env_args(name, {"difficulty": 10})
+
+
 def test_a_number_of_cells_that_the_package_indexes_with_is_an_integer(starcraft):
     env = StarCraft2(5, obs_pathing_grid=True, move_amount=2.0)
     env.reset()

@@ -6,6 +6,7 @@ import numpy as np
 
 from envs.skirmish.data import load_map
 from envs.skirmish.sizes import Shown, count
+from envs.starcraft2 import Difficulty
 from envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
 from utils.errors import ConfigError
 
@@ -68,7 +69,7 @@ class Skirmish(BatchedGame):
         reward_scale_rate: float = 20.0,
         reward_shield_regen: bool = True,
         continuing_episode: bool = True,
-        difficulty: str = "7",
+        difficulty: Difficulty = "7",
         game_version: str | None = None,
         heuristic_ai: bool = False,
         heuristic_rest: bool = False,
