@@ -21,6 +21,8 @@ STATISTICS = ("dag_density", "dag_edges", "dag_depth", "dag_bytes", "kl_to_empty
 class DAGMAC(BasicMAC):
     """Controller of the BN policy pi(a|o) = prod_i pi^i(a^i | o^i, a^{P^i}). Owns the actor and the DAG generator."""
 
+    action_codes: Tensor
+
     def __init__(self, config: Config, info: EnvInfo, generators: Generators):
         super().__init__(config, info, generators)
         context_shape = (info.n_agents, info.obs_dim) if config.dag.context == "obs" else (1, info.state_dim)
@@ -28,6 +30,7 @@ class DAGMAC(BasicMAC):
         with torch.random.fork_rng(devices=[]):  # the DAG networks take torch's default initialisation
             torch.manual_seed(generators["dag_init"].initial_seed())
             self.dag: DAGGenerator = build(config.dag, info.n_agents, context_shape, config.hidden_dim)
+        self.register_buffer("action_codes", torch.eye(info.n_actions), persistent=False)  # [A, A]
         self.temperature: Linear = schedule(config.dag.temperature)
         self.edge_noise, self.order_noise = schedule(config.dag.edge_noise), schedule(config.dag.order_noise)
 
@@ -74,7 +77,7 @@ class DAGMAC(BasicMAC):
 
     def parent_inputs(self, obs: Tensor, actions: Tensor) -> Tensor:
         """What each agent tells its children: obs [..., D] and actions [...] -> [..., A] or [..., A + D]."""
-        one_hot = functional.one_hot(actions, self.info.n_actions).to(obs.dtype)  # [..., A]
+        one_hot = functional.embedding(actions, self.action_codes)  # [..., A]
         return torch.cat([one_hot, obs], dim=-1) if self.config.dag.parent_inputs == "actions_and_obs" else one_hot
 
     @torch.inference_mode()

@@ -44,8 +44,9 @@ class OwnListening(nn.Module):
 
     def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
         """adjacency [M, N, N] and messages [N, M, inputs] of the parents -> [N, M, outputs] for each child."""
-        of_child = adjacency.permute(2, 0, 1).unsqueeze(-1)  # [N, M, N, 1]
-        heard: Tensor = self.weights((of_child * messages.transpose(0, 1)).flatten(-2))  # [N, M, outputs]
+        of_child = adjacency.permute(2, 1, 0).contiguous().unsqueeze(2)  # [N, N, 1, M]: samples run along memory
+        side_by_side = (of_child * messages.mT).flatten(1, 2).mT  # [N, M, N * inputs]
+        heard: Tensor = self.weights(side_by_side)  # [N, M, outputs]
         return heard
 
 
