@@ -1,8 +1,9 @@
-"""Time of one joint step of acting, by number of agents and depth of the DAG: it grows with the depth.
+"""Time of one joint step of acting, by number of agents and depth of the DAG: it may grow with the depth.
 
     python benchmarks/acting.py [--games 32] [--agents 10 20 40] [--depths 0 1 4 9] [--json FILE]
 
-Aloha with bn_mappo's networks. A DAG of depth d is made of d + 1 layers of agents, each the parents of the next.
+Aloha with bn_mappo's untrained networks, whose parents change few minds: trained ones may take more passes, depth + 2
+at most. A DAG of depth d is made of d + 1 layers of agents, each the parents of the next.
 """
 
 import argparse

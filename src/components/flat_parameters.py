@@ -39,7 +39,7 @@ class FlatParameters:
 def clip_gradients(groups: list[FlatParameters], max_norm: float) -> Tensor:
     """Scale the gradients of all groups together to a norm of at most max_norm; returns the norm before, 0-d."""
     norm = torch.stack([group.gradient.norm() for group in groups]).norm()
-    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    for group in groups:
-        group.gradient.mul_(scale)
+    if norm > max_norm:
+        for group in groups:
+            group.gradient.mul_(max_norm / (norm + 1e-6))
     return norm

@@ -23,9 +23,7 @@ def generalised_advantages(
     """
     delta = reward + gamma * (1 - terminated) * next_value - value  # [B, T, V]
     carry = gamma * gae_lambda * (1 - done)  # [B, T, 1]
-    advantages = torch.empty_like(delta)
-    running = torch.zeros_like(delta[:, 0])  # [B, V]
-    for t in range(delta.shape[1] - 1, -1, -1):
-        running = delta[:, t] + carry[:, t] * running
-        advantages[:, t] = running
-    return advantages
+    advantages = list(delta.unbind(1))  # T of [B, V], completed from the last to the first
+    for t, carried in reversed(list(enumerate(carry.unbind(1)[:-1]))):
+        advantages[t] = torch.addcmul(advantages[t], carried, advantages[t + 1])
+    return torch.stack(advantages, dim=1)

@@ -131,7 +131,7 @@ class BasicMAC(nn.Module):
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
         """Act in B games; without noise for them, the actions are the likeliest ones."""
         own, hidden = self.encode_step(step, hidden)
-        logits = mask_logits(self.actor.logits(own).transpose(0, 1), step.avail_actions)  # [B, N, A]
+        logits = self.masked(self.actor.logits(own), step.avail_actions)  # [A, B, N]
         actions = choose(logits, noise.get("action_noise"))  # [B, N]
         return Selection(actions, hidden, {"log_prob": log_prob_of(logits, actions)})
 
@@ -144,10 +144,15 @@ class BasicMAC(nn.Module):
     def score(self, logits: Tensor, batch: EpisodeBatch) -> Evaluation:
         """logits [N, B * T, A] -> log-probability and entropy of the recorded actions."""
         shape = batch["actions"].shape  # B, T, N
-        log_prob, entropy = log_prob_and_entropy(self.masked(logits, batch), batch["actions"].flatten(0, 1))
+        masked = self.masked(logits, self.avail_actions(batch))  # [A, B * T, N]
+        log_prob, entropy = log_prob_and_entropy(masked, batch["actions"].flatten(0, 1))
         return Evaluation(log_prob.view(shape), entropy.view(shape))
 
-    def masked(self, logits: Tensor, batch: EpisodeBatch) -> Tensor:
-        """logits [N, B * T, A] -> [A, B * T, N], those of unavailable actions at the lowest float."""
-        avail = batch["avail_actions"].flatten(0, 1).permute(2, 0, 1) if self.info.masks_actions else None
-        return mask_logits(logits.permute(2, 1, 0).contiguous(), avail)
+    def avail_actions(self, batch: EpisodeBatch) -> Tensor | None:
+        """The recorded ones [B * T, N, A]; None: all available."""
+        return batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None
+
+    def masked(self, logits: Tensor, avail_actions: Tensor | None) -> Tensor:
+        """logits [N, M, A] -> [A, M, N], those of unavailable actions (avail_actions [M, N, A]) at the lowest float."""
+        of_actions = None if avail_actions is None else avail_actions.permute(2, 0, 1)  # [A, M, N]
+        return mask_logits(logits.permute(2, 1, 0).contiguous(), of_actions)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.action_selectors import choose, gumbel_noise, log_prob_of, mask_logits
+from components.action_selectors import choose, gumbel_noise, log_prob_of
 from components.episode_buffer import EpisodeBatch, Field, Scheme
 from components.schedules import Linear
 from controllers.basic_controller import BasicMAC, Evaluation, Selection, Step
@@ -21,6 +21,8 @@ STATISTICS = ("dag_density", "dag_edges", "dag_depth", "dag_bytes", "kl_to_empty
 class DAGMAC(BasicMAC):
     """Controller of the BN policy pi(a|o) = prod_i pi^i(a^i | o^i, a^{P^i}). Owns the actor and the DAG generator."""
 
+    action_codes: Tensor
+
     def __init__(self, config: Config, info: EnvInfo, generators: Generators):
         super().__init__(config, info, generators)
         context_shape = (info.n_agents, info.obs_dim) if config.dag.context == "obs" else (1, info.state_dim)
@@ -28,6 +30,7 @@ class DAGMAC(BasicMAC):
         with torch.random.fork_rng(devices=[]):  # the DAG networks take torch's default initialisation
             torch.manual_seed(generators["dag_init"].initial_seed())
             self.dag: DAGGenerator = build(config.dag, info.n_agents, context_shape, config.hidden_dim)
+        self.register_buffer("action_codes", torch.eye(info.n_actions), persistent=False)  # [A, A]
         self.temperature: Linear = schedule(config.dag.temperature)
         self.edge_noise, self.order_noise = schedule(config.dag.edge_noise), schedule(config.dag.order_noise)
 
@@ -74,74 +77,46 @@ class DAGMAC(BasicMAC):
 
     def parent_inputs(self, obs: Tensor, actions: Tensor) -> Tensor:
         """What each agent tells its children: obs [..., D] and actions [...] -> [..., A] or [..., A + D]."""
-        one_hot = functional.one_hot(actions, self.info.n_actions).to(obs.dtype)  # [..., A]
+        one_hot = functional.embedding(actions, self.action_codes)  # [..., A]
         return torch.cat([one_hot, obs], dim=-1) if self.config.dag.parent_inputs == "actions_and_obs" else one_hot
 
     @torch.inference_mode()
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
-        """Act in B games, all agents of one depth at once: depth + 1 passes over B * N rows in all."""
+        """Act in B games, children on what their parents do."""
         if self.hears_nobody:
             return super().select_actions(step, hidden, noise, fraction)
         dag_noise = {name: noise[name] for name in self.dag.noise_shapes() if name in noise}
         dag = self.generate(step.obs, step.state, dag_noise or None, fraction)
         own, hidden = self.encode_step(step, hidden)
-        actions, log_prob = self.act_along(dag, own, step.obs, step.avail_actions, noise.get("action_noise"))
+        action_noise = noise.get("action_noise")
+        actions, log_prob = self.act_along(dag.adjacency, own, step.obs, step.avail_actions, action_noise)
         recorded = {"log_prob": log_prob, "dag_order": dag.order, **dag_noise}
         if dag.order_log_prob is not None:
             recorded["dag_order_log_prob"] = dag.order_log_prob
         return Selection(actions, hidden, recorded, dag.adjacency)
 
     def act_along(
-        self, dag: DAG, own: Tensor, obs: Tensor, avail_actions: Tensor | None, noise: Tensor | None
+        self, adjacency: Tensor, own: Tensor, obs: Tensor, avail_actions: Tensor | None, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Actions and their log-probabilities [B, N] of B games.
 
-        From the agents' own part [N, B, .], obs [B, N, D], avail_actions and noise [B, N, A]; None: all available, and
-        the likeliest ones.
+        From adjacency [B, N, N], the agents' own part [N, B, .], obs [B, N, D], avail_actions and noise [B, N, A]; None
+        stands for: all available, and the likeliest ones.
 
-        All B * N agents stand in one row, shallowest first; each depth is a slice of it. What an agent would say for
-        every action it might take is known before anyone acts.
+        All agents choose at once, at first as if they had no parents, then on what their parents chose in the pass
+        before. The noise stays the same, so an agent whose parents have settled has settled one pass later: an agent of
+        depth d after d + 1 passes, and all of them, N at most, as soon as a pass changes nothing. It is the fixed point
+        that acting one after another leads to, and an acyclic graph has only one.
         """
-        n_games, n_agents, _ = obs.shape
-        turns = self.dag.turns(dag)
-        row, sizes = turns.row, turns.sizes
-        parts = zip(
-            self.actor.of_rows(turns.agents, sizes),
-            turns.rows,
-            turns.games,
-            own.transpose(0, 1).flatten(0, 1).index_select(0, row).split(sizes),
-            turns.parents,
-            [None] * len(sizes) if noise is None else noise.flatten(0, 1).index_select(0, row).split(sizes),
-            [None] * len(sizes) if avail_actions is None else avail_actions.flatten(0, 1)[row].split(sizes),
-            strict=True,
-        )
-        sayings = self.sayings(obs)  # [B * N, A, .]
-        said = sayings.new_zeros(n_games, n_agents, sayings.shape[-1])  # [B, N, .]
-        said_rows = said.flatten(0, 1)  # [B * N, .]: a view
-        all_logits: list[Tensor] = []
-        all_actions: list[Tensor] = []
-        for actor, now, games, own_part, parents, noise_part, avail in parts:  # R rows each
-            is_first = not all_logits
-            messages = None if is_first else said.index_select(0, games)  # [R, N, .]
-            logits = mask_logits(actor.logits(own_part, None if is_first else parents, messages), avail)  # [R, A]
-            chosen = choose(logits, noise_part)  # [R]
-            if len(all_logits) + 1 < len(sizes):  # nobody hears the last ones
-                said_rows[now] = sayings[now, chosen]
-            all_logits.append(logits)
-            all_actions.append(chosen)
-        actions = torch.cat(all_actions)[turns.place]  # [B * N]
-        log_prob = log_prob_of(torch.cat(all_logits)[turns.place], actions)  # [B * N]
-        return actions.view(n_games, n_agents), log_prob.view(n_games, n_agents)
-
-    def sayings(self, obs: Tensor) -> Tensor:
-        """What each agent would tell its children for each of its actions: obs [B, N, D] -> [B * N, A, .]."""
-        n_games, n_agents, _ = obs.shape
-        n_actions = self.info.n_actions
-        actions = torch.arange(n_actions, device=obs.device).expand(n_agents, n_games, -1)  # [N, B, A]
-        by_agent = obs.transpose(0, 1).unsqueeze(2).expand(-1, -1, n_actions, -1)  # [N, B, A, D]
-        inputs = self.parent_inputs(by_agent, actions).flatten(1, 2)  # [N, B * A, .]
-        messages = self.actor.listening.messages(inputs)  # [N, B * A, .]
-        return messages.unflatten(1, (n_games, n_actions)).transpose(0, 1).flatten(0, 1)
+        logits = self.masked(self.actor.logits(own), avail_actions)  # [A, B, N]
+        actions = choose(logits, noise)  # [B, N]
+        for _ in range(obs.shape[1] - 1):
+            before = actions
+            logits = self.masked(self.local_logits(adjacency, own, obs, before), avail_actions)  # [A, B, N]
+            actions = choose(logits, noise)
+            if torch.equal(actions, before):
+                break
+        return actions, log_prob_of(logits, actions)
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
@@ -172,9 +147,8 @@ class DAGMAC(BasicMAC):
         if self.config.dag.parent_actions == "recorded":
             return batch["actions"].flatten(0, 1)
         obs = batch["obs"].flatten(0, 1)  # [B*T, N, D]
-        avail = batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None  # [B*T, N, A]
         noise = gumbel_noise((*obs.shape[:2], self.info.n_actions), generators["actions_resample"], obs.device)
-        return self.act_along(dag, own, obs, avail, noise)[0]
+        return self.act_along(dag.adjacency, own, obs, self.avail_actions(batch), noise)[0]
 
     def local_logits(self, adjacency: Tensor, own: Tensor, obs: Tensor, actions: Tensor) -> Tensor:
         """Logits [N, M, A] of every pi^i(. | o^i, a^{P^i}) in M steps whose joint actions are known.
@@ -203,8 +177,9 @@ class DAGMAC(BasicMAC):
     @torch.no_grad()
     def dag_stats(self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Facts of M = B*T DAGs and of what they change in the policy, [B, T] each; see docs/bn_mappo.md."""
-        with_parents = self.masked(logits, batch).log_softmax(0)  # [A, B*T, N]
-        without = self.masked(self.actor.logits(own), batch).log_softmax(0)  # [A, B*T, N]
+        avail = self.avail_actions(batch)
+        with_parents = self.masked(logits, avail).log_softmax(0)  # [A, B*T, N]
+        without = self.masked(self.actor.logits(own), avail).log_softmax(0)  # [A, B*T, N]
         divergence = (with_parents.exp() * (with_parents - without)).sum(0)  # [B*T, N]
         messages, n_bytes = communication(adjacency, message_bytes=4 * self.parent_dim())  # float32
         depths = depth(adjacency).amax(-1).float()  # [B*T]

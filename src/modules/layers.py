@@ -1,6 +1,5 @@
 """Linear layers with one set of weights for all agents, or one set each."""
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -80,28 +79,3 @@ class AgentLinear(nn.Module):
             return affine(x, self.weight, self.bias)
         y: Tensor = _PerAgentLinear.apply(x, self.weight, self.bias)
         return y
-
-    def of_rows(self, agents: Tensor, sizes: list[int]) -> "list[RowLinear]":
-        """The layer for rows of single agents: agents [R], in consecutive parts of these sizes."""
-        if self.groups == 1:
-            return [RowLinear(self.weight, self.bias)] * len(sizes)
-        weights = self.weight.index_select(0, agents).split(sizes)  # [R, outputs, inputs]
-        if self.bias is None:
-            return [RowLinear(weight, None) for weight in weights]
-        biases = self.bias.index_select(0, agents).split(sizes)  # [R, outputs]
-        return [RowLinear(weight, bias) for weight, bias in zip(weights, biases, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class RowLinear:
-    """y_r = x_r W_r^T + b_r, or one W and b for all rows."""
-
-    weight: Tensor  # [R, outputs, inputs] or [outputs, inputs]
-    bias: Tensor | None  # [R, outputs] or [outputs]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x [R, inputs] -> [R, outputs]."""
-        if self.weight.dim() == 2:
-            return functional.linear(x, self.weight, self.bias)
-        y = (self.weight * x.unsqueeze(1)).sum(-1)  # for few rows and outputs faster than many small products
-        return y if self.bias is None else y.add_(self.bias)

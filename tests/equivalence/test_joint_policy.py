@@ -123,6 +123,24 @@ def test_acting_and_evaluating_agree_and_the_ratio_is_one_before_every_first_ste
     torch.testing.assert_close(evaluation.log_prob, batch["log_prob"], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("generator", CASES)
+@pytest.mark.parametrize("form", FORMS)
+def test_acting_in_passes_is_acting_one_after_another(generator, form):
+    """Agents act in the DAG's order, each on the actions of those before it, with the same noise."""
+    _, setup, rollout, _, _ = trained(generator, **form)
+    mac, n_games = setup.mac, 500
+    step, noise = one_state(rollout, n_games), mac.draw_noise(n_games, setup.generators, 0.0)
+    with torch.no_grad():
+        dag = mac.generate(step.obs, None, {name: noise[name] for name in mac.dag.noise_shapes()} or None, 0.0)
+        own, _ = mac.encode_step(step, mac.init_hidden(n_games))
+        actions = torch.zeros(n_games, 4, dtype=torch.long)
+        for agents in dag.order.T:
+            logits = mac.local_logits(dag.adjacency, own, step.obs, actions).transpose(0, 1)  # [B, N, A]
+            chosen = (logits + noise["action_noise"]).argmax(-1)  # [B, N]
+            actions.scatter_(1, agents[:, None], chosen.gather(1, agents[:, None]))
+    assert torch.equal(mac.select_actions(step, mac.init_hidden(n_games), noise).actions, actions)
+
+
 def test_resampled_noise_breaks_the_ratio():
     """The released code's way, kept as an ablation; this is what makes the test above able to fail."""
     _, _, _, statistics, _ = trained("gumbel_sinkhorn", dag__noise="resample")

@@ -25,8 +25,8 @@ def test_resampled_parent_actions_are_those_of_the_policy():
     draws = torch.stack([mac.heard_actions(dag, own, batch, setup.generators) for _ in range(400)]).float()
     acted = torch.stack(
         [
-            mac.act_along(dag, own, obs, None, mac.draw_noise(len(obs), setup.generators, 0.0)["action_noise"])[0]
-            for _ in range(400)
+            mac.act_along(dag.adjacency, own, obs, None, noise)[0]
+            for noise in (mac.draw_noise(len(obs), setup.generators, 0.0)["action_noise"] for _ in range(400))
         ]
     ).float()
     torch.testing.assert_close(draws.mean(0), acted.mean(0), atol=0.15, rtol=0)

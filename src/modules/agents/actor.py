@@ -1,6 +1,5 @@
 """The local policies pi^i(a^i | o^i, a^{P^i}) of all agents: one network in the three forms of the paper's table 2."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -8,8 +7,8 @@ from torch import Tensor, nn
 
 from modules.agents.encoders import REGISTRY as ENCODERS
 from modules.agents.encoders import Encoding
-from modules.agents.parents import Listening, OwnListening, RowListening, SharedListening
-from modules.layers import OUTPUT_GAIN, AgentLinear, RowLinear
+from modules.agents.parents import Listening, OwnListening, SharedListening
+from modules.layers import OUTPUT_GAIN, AgentLinear
 
 
 class ActorSpec(NamedTuple):
@@ -86,46 +85,13 @@ class Actor(nn.Module):
 
     def logits(self, own: Tensor, heard: Tensor | None = None) -> Tensor:
         """The own part and what was heard (from `listening.listen`; None: no parents), [N, M, .] -> [N, M, A]."""
-        return fuse(self.spec.fusion, own, heard, *self._last_layers())
-
-    def _last_layers(self) -> tuple[AgentLinear | None, AgentLinear]:
-        """The layers that follow what was heard; `hidden` uses none of them."""
-        after_parents = self.spec.fusion == "encoded" and self.spec.parent_dim > 0
-        return (self.parent_fc2, self.parent_head) if after_parents else (self.fc2, self.head)
-
-    def of_rows(self, agents: Tensor, sizes: list[int]) -> "list[RowActor]":
-        """The actor after `encode` for rows of single agents: agents [R], in consecutive parts of these sizes."""
-        fc2, head = self._last_layers()
-        rows_of_fc2 = [None] * len(sizes) if fc2 is None else fc2.of_rows(agents, sizes)
-        parts = zip(self.listening.of_rows(agents, sizes), rows_of_fc2, head.of_rows(agents, sizes), strict=True)
-        return [RowActor(self.spec.fusion, *layers) for layers in parts]
-
-
-Layer = Callable[[Tensor], Tensor]
-
-
-def fuse(fusion: str, own: Tensor, heard: Tensor | None, fc2: Layer | None, head: Layer) -> Tensor:
-    """Logits [..., A] from the own part and what was heard, None where there are no parents; see `Actor`."""
-    if fusion == "input":
-        x = torch.relu(own if heard is None else own + heard)
-        return head(x if fc2 is None else torch.relu(fc2(x)))
-    if heard is None:
-        return own
-    if fusion == "hidden":
-        return own + heard
-    code = torch.relu(heard)
-    return own + head(code if fc2 is None else torch.relu(fc2(code)))
-
-
-class RowActor(NamedTuple):
-    """The actor after `encode`, for R rows of single agents that act at once."""
-
-    fusion: str
-    hear: RowListening
-    fc2: RowLinear | None
-    head: RowLinear
-
-    def logits(self, own: Tensor, parents: Tensor | None, messages: Tensor | None) -> Tensor:
-        """own [R, .], parents [R, N] and messages [R, N, .] of all agents, None where no row has parents -> [R, A]."""
-        heard = None if parents is None or messages is None else self.hear(parents, messages)
-        return fuse(self.fusion, own, heard, self.fc2, self.head)
+        if self.spec.fusion == "input":
+            x = torch.relu(own if heard is None else own + heard)  # [N, M, H]
+            logits: Tensor = self.head(x if self.fc2 is None else torch.relu(self.fc2(x)))
+            return logits
+        if heard is None:
+            return own
+        if self.spec.fusion == "hidden":
+            return own + heard
+        code = torch.relu(self.parent_fc2(torch.relu(heard)))  # [N, M, H]
+        return own + self.parent_head(code)

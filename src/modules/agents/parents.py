@@ -4,25 +4,10 @@ A linear layer on the parents' inputs side by side, zeros for non-parents, is su
 message W_j x_j is computed once and shared by all its children, and G[j, i] has a gradient for absent edges too.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
-from modules.layers import RELU_GAIN, AgentLinear, RowLinear
-
-RowListening = Callable[[Tensor, Tensor], Tensor]  # parents [R, N], messages [R, N, .] -> [R, outputs]
-
-
-def hear(parents: Tensor, messages: Tensor) -> Tensor:
-    """The sum of the messages [R, N, outputs] of the parents [R, N]."""
-    return torch.bmm(parents.unsqueeze(1), messages).squeeze(1)
-
-
-def hear_own(parents: Tensor, messages: Tensor, weights: RowLinear) -> Tensor:
-    """The messages [R, N, inputs] of the parents [R, N], weighed by each child in its own way -> [R, outputs]."""
-    return weights((parents.unsqueeze(-1) * messages).flatten(1))
+from modules.layers import RELU_GAIN, AgentLinear
 
 
 class SharedListening(nn.Module):
@@ -44,10 +29,6 @@ class SharedListening(nn.Module):
             return (adjacency[0].T @ messages.flatten(1)).view(messages.shape)
         return torch.bmm(adjacency.mT, messages.transpose(0, 1)).transpose(0, 1)
 
-    def of_rows(self, agents: Tensor, sizes: list[int]) -> list[RowListening]:
-        """How single children listen: agents [R], in consecutive parts of these sizes."""
-        return [hear] * len(sizes)
-
 
 class OwnListening(nn.Module):
     """Each child weighs its parents in its own way: W_ij x_j. The message is x_j itself."""
@@ -63,13 +44,10 @@ class OwnListening(nn.Module):
 
     def listen(self, adjacency: Tensor, messages: Tensor) -> Tensor:
         """adjacency [M, N, N] and messages [N, M, inputs] of the parents -> [N, M, outputs] for each child."""
-        of_child = adjacency.permute(2, 0, 1).unsqueeze(-1)  # [N, M, N, 1]
-        heard: Tensor = self.weights((of_child * messages.transpose(0, 1)).flatten(-2))  # [N, M, outputs]
+        of_child = adjacency.permute(2, 1, 0).contiguous().unsqueeze(2)  # [N, N, 1, M]: samples run along memory
+        side_by_side = (of_child * messages.mT).flatten(1, 2).mT  # [N, M, N * inputs]
+        heard: Tensor = self.weights(side_by_side)  # [N, M, outputs]
         return heard
-
-    def of_rows(self, agents: Tensor, sizes: list[int]) -> list[RowListening]:
-        """How single children listen: agents [R], in consecutive parts of these sizes."""
-        return [partial(hear_own, weights=weights) for weights in self.weights.of_rows(agents, sizes)]
 
 
 Listening = SharedListening | OwnListening

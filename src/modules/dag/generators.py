@@ -12,7 +12,6 @@ from modules.dag.edges import logistic_noise, straight_through_edges
 from modules.dag.nets import EdgeNet
 from modules.dag.ops import depth, precedence
 from modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
-from modules.dag.turns import Turns, plan_turns
 from utils.config import DAGConfig
 from utils.errors import ConfigError
 from utils.registry import Registry
@@ -25,7 +24,6 @@ class DAG(NamedTuple):
 
     adjacency: Tensor  # [M, N, N]; [j, i] == 1: j is a parent of i. Carries the gradient of the DAG networks
     order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th: parents come first
-    depth: Tensor | None = None  # [M, N], where it is known beforehand
     order_log_prob: Tensor | None = None  # [M], where the order is an action of the policy; with its gradient
 
 
@@ -61,37 +59,24 @@ class DAGGenerator(nn.Module):
         `recorded_order` [M, N] is the one that was acted in; None while acting.
         """
 
-    def turns(self, dag: DAG) -> Turns:
-        """Who acts when along DAGs that this generator has made."""
-        return plan_turns(dag.adjacency, dag.depth)
-
 
 class StaticDAG(DAGGenerator):
     """One given graph, whatever the context."""
 
     adjacency: Tensor
     order: Tensor
-    depth: Tensor
 
     def __init__(self, adjacency: Tensor):
         super().__init__()
         self.is_empty = not bool(adjacency.any())
         self.register_buffer("adjacency", adjacency.float(), persistent=False)  # [N, N]
-        self.register_buffer("depth", depth(adjacency), persistent=False)  # [N]
-        self.register_buffer("order", self.depth.argsort(stable=True), persistent=False)  # [N]
-        self.known_turns: dict[int, Turns] = {}  # by the number of games
+        self.register_buffer("order", depth(adjacency).argsort(stable=True), persistent=False)  # [N]
 
     def forward(
         self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
         m = len(context)
-        return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1), self.depth.expand(m, -1))
-
-    def turns(self, dag: DAG) -> Turns:
-        n_games = len(dag.adjacency)
-        if n_games not in self.known_turns:
-            self.known_turns[n_games] = super().turns(dag)
-        return self.known_turns[n_games]
+        return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1))
 
 
 class RandomDAG(DAGGenerator):
