@@ -87,7 +87,7 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     try:
         setup = build(config)
         if config.evaluate:
-            return report_evaluation(evaluate_checkpoint(config, setup), config, folder)
+            return report_evaluation(evaluate_checkpoint(config, setup, folder), config, folder)
         result = train(config, setup, log, folder)
         pictures = report_training(config, setup, result, folder)
     except RunError as error:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from analysis.replays import save_replay
 from controllers import REGISTRY as MACS
 from controllers.basic_controller import BasicMAC
 from envs import get_env_info, make_vec_env
@@ -265,18 +266,19 @@ def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResu
         training.close()
 
 
-def evaluate_checkpoint(config: Config, setup: Setup) -> dict[str, np.ndarray]:
+def evaluate_checkpoint(config: Config, setup: Setup, folder: Path) -> dict[str, np.ndarray]:
     """Play test_nepisode episodes with the weights of the checkpoint; with save_replay, say where the replay is.
 
     A replay that cannot be saved costs a warning, not the evaluation.
     """
     assert setup.checkpoint is not None, "Config makes evaluate=True need a checkpoint"
-    tester = Tester(config, setup.mac)
+    tester, t_env = Tester(config, setup.mac), int(setup.checkpoint["t_env"])
     try:
-        episodes = tester(int(setup.checkpoint["t_env"]))
+        episodes = tester(t_env)
         if config.save_replay and tester.env is not None:
             try:
-                print(f"Replay: {tester.env.save_replay() or f'none, for {config.env} saves no replays'}")
+                replay = save_replay(config, setup.mac, t_env, tester.env, folder)
+                print(f"Replay: {replay or f'none, for {config.env} saves no replays'}")
             except RunError as error:
                 print(f"warning: {error}", file=sys.stderr)
         return episodes
