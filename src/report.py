@@ -85,7 +85,7 @@ def resume_command(config: Config, folder: Path) -> str:
     alg, env = folder.parent.parent.name, folder.parent.name
     layers = load_layers(alg, env)
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "t_max", "name"}
+    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name"}
     values = config.model_dump()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it

@@ -16,7 +16,7 @@ from analysis.progress import progress
 from envs import fill_env_args
 from envs.backends import settle
 from recording.recorded import flatten
-from utils.config import load_layers, merge, presets, validate
+from utils.config import default_values, load_layers, merge, presets, validate
 from utils.errors import ConfigError
 from utils.tracking import read_metrics
 
@@ -87,7 +87,7 @@ def check_settings(cells: Sequence[Cell], root: Path) -> None:
     """ConfigError where a setting is wrong, or a cell's folder holds a run made with others: they must not be mixed."""
     for cell in cells:
         path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
-        before = flatten(json.loads(path.read_text())) if path.exists() else now
+        before = flatten(merge(default_values(), json.loads(path.read_text()))) if path.exists() else now
         changed = ", ".join(
             f"{key}: {before.get(key)} -> {now.get(key)}"
             for key in {**before, **now}

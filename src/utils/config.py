@@ -129,6 +129,7 @@ class Config(Section):
     log_interval: Count
     evaluate: bool
     save_replay: bool
+    save_facts: bool
     save_model: bool
     save_model_interval: Count
     checkpoint_path: str
@@ -185,8 +186,9 @@ class Config(Section):
             )
         if self.evaluate and not self.checkpoint_path:
             raise ValueError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
-        if self.save_replay and not self.evaluate:
-            raise ValueError("save_replay=True needs evaluate=True: replays are of evaluated games")
+        for key in ("save_replay", "save_facts"):
+            if getattr(self, key) and not self.evaluate:
+                raise ValueError(f"{key}=True needs evaluate=True: it is evaluated games that are kept")
         return self
 
 

@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import main
@@ -11,7 +12,7 @@ from envs.skirmish import film
 from report import table
 
 SMALL = ["env_args.map_name=3m", "batch_size_run=4", "batch_size=4", "segment_length=10", "hidden_dim=16"]
-SMALL += ["test_nepisode=3", "t_max=80", "log_interval=40", "test_interval=80"]
+SMALL += ["test_nepisode=3", "t_max=80", "log_interval=40", "test_interval=80", "dag.edge_bias=3"]
 
 
 def run(capfd, alg: str, *arguments: str) -> tuple[int, str, str]:
@@ -53,11 +54,14 @@ def test_a_run_shows_where_it_stands_and_its_last_game(capfd, tmp_path, monkeypa
     assert Path(line(out, "Animation:")).is_file() and (folder / "learning_curve.png").is_file()
     assert (folder / "dag.png").is_file() == (alg == "bn_mappo")
 
-    replay = [f"checkpoint_path={folder}", "evaluate=True", "save_replay=True"]
+    replay = [f"checkpoint_path={folder}", "evaluate=True", "save_replay=True", "save_facts=True"]
     status, out, err = run(capfd, alg, *replay)
     assert status == 0, err
     made = Path(line(out, "Replay:"))
     assert made.parent == Path(line(out, "Run:")) and made.stem == "3m" and made.stat().st_size > 1000
+    with np.load(line(out, "Facts:")) as facts:
+        assert len(facts["episode_battle_won"]) == 3 and facts["sees_ally"].shape[1:] == (3, 3)
+        assert facts["adjacency"].any() == (alg == "bn_mappo")
     where = ["env_args.replay_dir=films", "env_args.replay_prefix=mine"]
     for name in ("mine", "mine_2"):
         status, out, err = run(capfd, alg, *replay, *where)
