@@ -139,6 +139,14 @@ def test_a_preset_goes_over_the_defaults_and_under_the_command_line(in_empty_fol
     assert re.search(r" gamma = 0.5", out)
 
 
+def test_a_preset_knows_the_map_that_the_command_line_names(in_empty_folder, capsys):
+    names = ["print_config", "--config=bn_mappo_annealed", "--env-config=skirmish", "with", "paper"]
+    for map_name, alpha, games in (("MMM2", "0.5", "4"), ("6h_vs_8z", "1.0", "None")):
+        status, out, _ = run([*names, f"env_args.map_name={map_name}"], capsys)
+        out = re.sub(r"\x1b\[\d+m", "", out)
+        assert status == 0 and re.search(rf"alpha_end = {alpha}", out) and re.search(rf" batch_size = {games}", out)
+
+
 def test_a_number_can_take_the_place_of_a_schedule(in_empty_folder, capsys):
     status, out, _ = run(["print_config", *ALOHA, "with", "entropy_coef=0.02"], capsys)
     assert status == 0 and re.search(r"entropy_coef = 0.02", out)
