@@ -1,8 +1,8 @@
 """Environment steps of Skirmish a second on one core, and what share of the time goes where.
 
     python benchmarks/skirmish.py [--maps MMM2 6h_vs_8z] [--games 1 8 64] [--rounds 7] [--json FILE]
-    python benchmarks/skirmish.py --references [N]  # instead: what the scripted policies win in N games (500) of every map
-    python benchmarks/skirmish.py --mirror [N]      # instead: N games (2000) between equal scripted sides
+    python benchmarks/skirmish.py --references [N]  # what scripted policies win in N games (500) of every map
+    python benchmarks/skirmish.py --mirror [N]      # N games (2000) between equal scripted sides
 
 A step is one step (8 game loops) of one game, observations, state, available actions and restarts included; random
 available actions, which are chosen outside of the measured time. Best of the rounds, in CPU seconds of this process,
