@@ -1,6 +1,8 @@
 """Environment steps of Skirmish a second on one core, and what share of the time goes where.
 
     python benchmarks/skirmish.py [--maps MMM2 6h_vs_8z] [--games 1 8 64] [--rounds 7] [--json FILE]
+    python benchmarks/skirmish.py --references [N]  # what scripted policies win in N games (500) of every map
+    python benchmarks/skirmish.py --mirror [N]      # N games (2000) between equal scripted sides
 
 A step is one step (8 game loops) of one game, observations, state, available actions and restarts included; random
 available actions, which are chosen outside of the measured time. Best of the rounds, in CPU seconds of this process,
@@ -20,6 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+MIRRORS = ("3m", "8m", "25m", "MMM", "2s3z", "3s5z", "1c3s5z")  # maps with equal sides
 STEPS_OF_A_ROUND = 16384  # over all games
 
 
@@ -75,16 +78,56 @@ def start_seconds(map_name: str) -> float:
     return time.perf_counter() - begin
 
 
+def show_references(n_games: int) -> None:
+    """Mean return and share of battles won of each scripted policy on each map, as a table in Markdown."""
+    from envs.references import reference_facts
+    from envs.skirmish import Skirmish
+    from envs.skirmish.data import map_names
+
+    names = list(Skirmish(1, 0, map_name="3m").reference_policies())
+    print(f"| map | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    for map_name in map_names():
+        facts = reference_facts(Skirmish(n_games, 0, map_name=map_name), seed=0)
+        cells = [f"{facts[name]['return']:.2f}, {facts[name]['battle_won']:.1%}" for name in names]
+        print(f"| {map_name} | {' | '.join(cells)} |", flush=True)
+
+
+def show_mirror(n_games: int) -> None:
+    """How often the agents' side wins where both sides follow the enemies' policy, as a table in Markdown."""
+    from envs.skirmish import Skirmish, core
+
+    print("| map | won | lost | both gone | still fighting | share won |\n|---|---|---|---|---|---|")
+    for map_name in MIRRORS:
+        game = Skirmish(n_games, 11, map_name=map_name)
+        game.allies_are_scripted = True
+        game.reset()
+        outcome, actions = np.zeros(n_games, dtype=int), np.ones((n_games, game.info.n_agents), dtype=np.int64)
+        for _ in range(game.info.episode_limit):
+            game.advance(actions)
+            outcome = np.where(outcome == core.RUNNING, game.outcome, outcome)
+        won, lost, drawn = (int((outcome == kind).sum()) for kind in (core.WON, core.LOST, core.DRAWN))
+        rest = n_games - won - lost - drawn
+        print(f"| {map_name} | {won} | {lost} | {drawn} | {rest} | {won / (won + lost):.1%} |", flush=True)
+
+
 def main() -> None:
     """Measure every pair, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--maps", nargs="+", default=["MMM2", "6h_vs_8z"])
     parser.add_argument("--games", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--references", type=int, nargs="?", const=500, metavar="N", help="games of a map")
+    parser.add_argument("--mirror", type=int, nargs="?", const=2000, metavar="N", help="games of a map")
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     if min(options.games) < 1 or max(options.games) > STEPS_OF_A_ROUND or options.rounds < 1:
         parser.error(f"--games takes 1 to {STEPS_OF_A_ROUND}, --rounds at least 1")
+    if options.references or options.mirror:
+        if options.references:
+            show_references(options.references)
+        if options.mirror:
+            show_mirror(options.mirror)
+        return
     print(f"import, compiled code and first step: {start_seconds(options.maps[0]):.1f} s")
     rows = [
         {"map": map_name, "games": n_games, **measure(map_name, n_games, options.rounds)}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sacred import SETTINGS, Experiment
+from sacred.config.config_dict import ConfigDict
 from sacred.run import Run
 
 from envs import fill_env_args
@@ -16,7 +17,7 @@ from recording.mirror import Mirror, address, preflight
 from recording.run_folder import RunFolder
 from recording.sinks import check_packages, make_sinks
 from run import build, evaluate_checkpoint, train
-from utils.config import Config, check_keys, default_values, presets, validate
+from utils.config import Config, check_keys, default_values, load_preset, merge, preset_names, validate
 from utils.errors import ConfigError, RunError, fail
 from utils.masking import conceal, mask
 from utils.tracking import MetricLog
@@ -26,6 +27,17 @@ SETTINGS.CONFIG.READ_ONLY_CONFIG = False
 SETTINGS.HOST_INFO.INCLUDE_GPU_INFO = False  # asks nvidia-smi, slowly
 
 
+class Preset:
+    """A named config of Sacred's that depends on the other settings, those of the command line (`fixed`) included."""
+
+    def __init__(self, name: str, env: str, layers: dict[str, Any]):
+        self.name, self.env, self.layers = name, env, layers
+
+    def __call__(self, fixed: Any = None, preset: Any = None, fallback: Any = None) -> Any:
+        values = load_preset(self.name, self.env, merge(self.layers, fixed or {}))
+        return ConfigDict(values)(fixed, preset, fallback)
+
+
 def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     """The experiment of one command line; Sacred's own commands and flags work on it, presets are its named configs."""
     has_git = shutil.which("git") is not None
@@ -33,8 +45,8 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     env_args, url = fill_env_args(layers["env"], layers["env_args"]), conceal(str(layers["mongo_url"]))
     layers = {**layers, "env_args": env_args, "mongo_url": url}
     experiment.add_config(layers)
-    for name, preset in presets(env).items():
-        experiment.add_named_config(name, preset)
+    for name in preset_names(env):
+        experiment.named_configs[name] = Preset(name, env, layers)
 
     @experiment.option_hook
     def trust_our_checks(options: dict[str, Any]) -> None:
@@ -87,7 +99,7 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     try:
         setup = build(config)
         if config.evaluate:
-            return report_evaluation(evaluate_checkpoint(config, setup), config, folder)
+            return report_evaluation(evaluate_checkpoint(config, setup, folder), config, folder)
         result = train(config, setup, log, folder)
         pictures = report_training(config, setup, result, folder)
     except RunError as error:

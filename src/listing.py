@@ -6,7 +6,7 @@ from learners import REGISTRY as LEARNERS
 from modules.agents.encoders import REGISTRY as AGENTS
 from modules.critics.critics import REGISTRY as CRITICS
 from modules.dag.generators import REGISTRY as DAG_GENERATORS
-from utils.config import CONFIG_DIR, EXAMPLE, config_names, presets
+from utils.config import CONFIG_DIR, EXAMPLE, config_names, preset_names
 
 HELP = f"""Usage: python src/main.py --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
 
@@ -35,7 +35,7 @@ def _presets() -> dict[str, str]:
     """Each preset, and the environments that have it."""
     owners: dict[str, list[str]] = {}
     for env in config_names("envs"):
-        for preset in presets(env):
+        for preset in preset_names(env):
             owners.setdefault(preset, []).append(env)
     return {preset: f"of {', '.join(envs)}" for preset, envs in owners.items()}
 

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from envs.backends import refuse_without_game
-from utils.config import EXAMPLE, config_names, load_layers, presets
+from utils.config import EXAMPLE, config_names, load_layers, preset_names
 from utils.errors import ConfigError, fail, unknown
 from utils.masking import conceal
 
@@ -31,8 +31,8 @@ def check_presets(env: str, rest: list[str]) -> None:
     for word in rest[rest.index("with") + 1 :] if "with" in rest else []:
         if word.startswith("-"):
             return
-        if "=" not in word and word not in presets(env) and not Path(word).is_file():
-            raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, list(presets(env)))
+        if "=" not in word and word not in preset_names(env) and not Path(word).is_file():
+            raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, preset_names(env))
 
 
 def main(arguments: list[str]) -> None:

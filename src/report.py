@@ -1,6 +1,7 @@
 """What a finished run tells its user: a summary against known policies, pictures, and where everything is."""
 
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import numpy as np
 
 from analysis.episode import record_episode
 from analysis.pictures import draw_dag, draw_learning_curve
+from analysis.replays import save_film
 from analysis.seed_statistics import mean_intervals
 from envs import fill_env_args, is_batched, make_vec_env
-from envs.references import reference_returns
+from envs.references import References, reference_facts
 from run import RunResult, Setup
 from utils.config import Config, load_layers
+from utils.errors import RunError
 from utils.masking import MASK
 from utils.tracking import read_metrics
 
@@ -21,40 +24,60 @@ REFERENCE_EPISODES = 500
 Array = np.ndarray
 
 
-def references(config: Config) -> dict[str, float]:
-    """What scripted policies earn in the configured environment; empty where it knows none."""
+def references(config: Config) -> References:
+    """What scripted policies come to in the configured environment; empty where it knows none."""
     if not is_batched(config.env):
         return {}
     on_arrays = config.model_copy(update={"runner": "vector"})
-    return reference_returns(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
+    return reference_facts(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
 
 
-def _table(rows: dict[str, float], marked: str) -> str:
-    ordered = sorted(rows.items(), key=lambda row: row[1])
-    return "\n".join(f"  {'->' if name == marked else '  '} {value:>10.2f}  {name}" for name, value in ordered)
+def table(rows: References, marked: str) -> str:
+    """A line a policy, by rising return: mean return, battles won where there are battles, name."""
+    ordered = sorted(rows.items(), key=lambda row: row[1]["return"])
+    has_battles = any("battle_won" in facts for facts in rows.values())
+    lines = [f"     {'return':>10}  {'won':>6}" if has_battles else f"     {'return':>10}"]
+    for name, facts in ordered:
+        won = f"  {facts['battle_won']:>6.1%}" if "battle_won" in facts else f"  {'':>6}" if has_battles else ""
+        lines.append(f"  {'->' if name == marked else '  '} {facts['return']:>10.2f}{won}  {name}")
+    return "\n".join(lines)
 
 
 def report_training(config: Config, setup: Setup, result: RunResult, folder: Path) -> list[Path]:
-    """Print the summary, draw the pictures; returns their paths."""
-    rows = read_metrics(folder)
-    known = references(config)
+    """Print the summary, draw pictures and the last game; returns the paths of the pictures."""
+    rows, known = read_metrics(folder), references(config)
     mode = "greedy" if config.test_greedy else "sampled"
     print(f"\n{'Interrupted' if result.signum else 'Finished'} after {result.t_env:,} environment steps.")
     if result.test:
         ours = f"this run ({mode} policy, {config.test_nepisode} episodes)"
-        print("Mean return of an episode:\n" + _table({**known, ours: result.test["test_return_mean"]}, ours))
-    pictures = [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []
-    if config.mac == "dag_controller":
+        print("Means of an episode:\n" + table({**known, ours: measured(result.test)}, ours))
+        if rows and "dag_density" in rows[-1]:
+            print(f"Density of the DAG: {rows[-1]['dag_density']:.2f}")
+    pictures = {"Picture": [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []}
+    pictures["Animation"] = []
+    if config.mac == "dag_controller" or is_batched(config.env):
         episode = record_episode(config, setup.mac, result.t_env)
-        pictures.append(draw_dag(episode, setup.info, folder / "dag.png"))
-    print(f"Run:      {folder}")
-    for picture in pictures:
-        print(f"Picture:  {picture}")
+        if config.mac == "dag_controller":
+            pictures["Picture"].append(draw_dag(episode, setup.info, folder / "dag.png"))
+        if episode.film is not None and result.signum is None:  # who stops a run wants it to stop
+            try:
+                pictures["Animation"].append(save_film(episode.film, folder, "last_game"))
+            except RunError as error:
+                print(f"warning: {error}", file=sys.stderr)
+    print(f"Run:       {folder}")
+    for kind, paths in pictures.items():
+        for path in paths:
+            print(f"{kind + ':':<10} {path}")
     if config.save_model or result.signum:
         command = resume_command(config, folder)
-        print(f"Go on:    {command} t_max={config.t_max if result.signum else 2 * config.t_max}")
-        print(f"Evaluate: {command} t_max={config.t_max} evaluate=True")
-    return pictures
+        print(f"Go on:     {command} t_max={config.t_max if result.signum else 2 * config.t_max}")
+        print(f"Evaluate:  {command} t_max={config.t_max} evaluate=True")
+    return [path for paths in pictures.values() for path in paths]
+
+
+def measured(test: dict[str, float]) -> dict[str, float]:
+    """An evaluation by the names of scripted policies' facts."""
+    return {name.removeprefix("test_").removesuffix("_mean"): value for name, value in test.items()}
 
 
 def resume_command(config: Config, folder: Path) -> str:
@@ -62,7 +85,7 @@ def resume_command(config: Config, folder: Path) -> str:
     alg, env = folder.parent.parent.name, folder.parent.name
     layers = load_layers(alg, env)
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "t_max", "name"}
+    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name"}
     values = config.model_dump()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it

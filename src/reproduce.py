@@ -98,15 +98,15 @@ def run_fig4(options: argparse.Namespace) -> None:
     single_threaded()
     from reproduction.figure4 import make_figure4
     from reproduction.figure4_plan import VARIANTS, panels
-    from utils.config import presets
+    from utils.config import preset_names
     from utils.errors import unknown
 
     for name in options.variants or ():
         if name not in VARIANTS:
             raise unknown("variant", name, list(VARIANTS))
     plans = panels(options.env, options.n)
-    if options.preset and options.preset not in presets(options.env):
-        raise unknown(f"preset of {options.env}", options.preset, presets(options.env))
+    if options.preset and options.preset not in preset_names(options.env):
+        raise unknown(f"preset of {options.env}", options.preset, preset_names(options.env))
     n_seeds = options.seeds or (10 if options.env == "aloha" else 50)
     name = "_".join(word for word in (options.env, options.preset, options.quick and "quick") if word)
     folder = options.output or FIG4 / name

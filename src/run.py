@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from analysis.replays import save_replay
 from controllers import REGISTRY as MACS
 from controllers.basic_controller import BasicMAC
 from envs import get_env_info, make_vec_env
@@ -16,8 +17,9 @@ from envs.backends import run_metrics
 from envs.vec_env import EnvInfo, VecEnv
 from learners import REGISTRY as LEARNERS
 from learners.ppo_learner import PPOLearner, Statistics
-from runners.evaluation import evaluate
+from runners.evaluation import Watcher, evaluate
 from runners.exact_value import ExactValue
+from runners.facts import FactsRecorder, write_facts
 from runners.rollout import Rollout
 from utils.checkpoint import (
     check_fits,
@@ -98,22 +100,26 @@ class Tester:
         self.env: VecEnv | None = None
         self.exact: ExactValue | None = None  # as the environment, made on first use
 
-    def __call__(self, t_env: int, greedy: bool | None = None) -> dict[str, np.ndarray]:
-        """Returns, lengths and infos of test_nepisode episodes."""
-        config = self.config
+    def make_env(self) -> VecEnv:
+        """The test environment."""
         if self.env is None:
+            config = self.config
             n_games = config.test_nepisode if config.runner == "vector" else config.batch_size_run
             self.env = make_vec_env(config, min(n_games, config.test_nepisode), "test")
+        return self.env
+
+    def __call__(self, t_env: int, greedy: bool | None = None, watcher: Watcher | None = None) -> dict[str, np.ndarray]:
+        """Returns, lengths and infos of test_nepisode episodes."""
+        config, env = self.config, self.make_env()
         fraction = min(t_env / config.t_max, 1.0)
         greedy = config.test_greedy if greedy is None else greedy
-        return evaluate(self.env, self.mac, config.test_nepisode, config.seed, t_env, greedy, fraction)
+        return evaluate(env, self.mac, config.test_nepisode, config.seed, t_env, greedy, fraction, watcher)
 
     def metrics(self, t_env: int) -> dict[str, float]:
         """Means over test_nepisode episodes, and exact values where the environment has a tabular model."""
         episodes = self(t_env)
         if self.exact is None:
-            assert self.env is not None, "made for these episodes"
-            self.exact = ExactValue(self.env, self.mac, self.config.seed)
+            self.exact = ExactValue(self.make_env(), self.mac, self.config.seed)
         return {**test_metrics(episodes), **self.exact(t_env, min(t_env / self.config.t_max, 1.0))}
 
     def restarts(self) -> int:
@@ -270,18 +276,23 @@ def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResu
         training.close()
 
 
-def evaluate_checkpoint(config: Config, setup: Setup) -> dict[str, np.ndarray]:
-    """Play test_nepisode episodes with the weights of the checkpoint; with save_replay, say where the replay is.
+def evaluate_checkpoint(config: Config, setup: Setup, folder: Path) -> dict[str, np.ndarray]:
+    """Play test_nepisode episodes with the weights of the checkpoint; say where replay and facts are, if asked for.
 
     A replay that cannot be saved costs a warning, not the evaluation.
     """
     assert setup.checkpoint is not None, "Config makes evaluate=True need a checkpoint"
-    tester = Tester(config, setup.mac)
+    tester, t_env = Tester(config, setup.mac), int(setup.checkpoint["t_env"])
     try:
-        episodes = tester(int(setup.checkpoint["t_env"]))
-        if config.save_replay and tester.env is not None:
+        env = tester.make_env()
+        recorder = FactsRecorder(env) if config.save_facts else None
+        episodes = tester(t_env, watcher=recorder)
+        if recorder is not None:
+            print(f"Facts: {write_facts(recorder.facts(), episodes, folder)}")
+        if config.save_replay:
             try:
-                print(f"Replay: {tester.env.save_replay() or f'none, for {config.env} saves no replays'}")
+                replay = save_replay(config, setup.mac, t_env, env, folder)
+                print(f"Replay: {replay or f'none, for {config.env} saves no replays'}")
             except RunError as error:
                 print(f"warning: {error}", file=sys.stderr)
         return episodes

@@ -1,4 +1,4 @@
-"""One greedy episode, kept whole: for pictures and for a look at what a DAG does."""
+"""One episode, kept whole: for pictures and replays, and for a look at what a DAG does."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from controllers.basic_controller import BasicMAC, Selection, Step
-from envs import make_vec_env
-from envs.vec_env import Array
-from runners.evaluation import evaluate
+from envs import is_batched, make_vec_env
+from envs.film import Film
+from envs.vec_env import Array, VecEnv
+from runners.evaluation import Watcher, evaluate
 from utils.config import Config
 
 
@@ -18,21 +19,41 @@ class Episode(NamedTuple):
     obs: Array  # [T, N, D]
     actions: Array  # [T, N]
     adjacency: Array  # [T, N, N]; zeros where agents are independent
+    film: Film | None = None  # where the environment can draw itself; one moment more than steps
 
 
-def record_episode(config: Config, mac: BasicMAC, t_env: int) -> Episode:
-    """Play one greedy episode on an environment of its own."""
-    steps: list[tuple[torch.Tensor, ...]] = []
+class Recorder(Watcher):
+    """Keeps every step of the first game. Owns its film, where there is one."""
 
-    def keep(step: Step, selection: Selection) -> None:
+    def __init__(self, env: VecEnv):
+        self.film = env.film()
+        self.steps: list[tuple[torch.Tensor, ...]] = []
+
+    def before(self, step: Step, selection: Selection, counts: Array) -> None:
         n_agents = step.obs.shape[1]
         adjacency = torch.zeros(n_agents, n_agents) if selection.adjacency is None else selection.adjacency[0]
-        steps.append((step.obs[0], selection.actions[0], adjacency))
+        self.steps.append((step.obs[0], selection.actions[0], adjacency))
+        if self.film is not None:
+            self.film.shoot(None if selection.adjacency is None else adjacency.cpu().numpy())
 
+    def episode(self) -> Episode:
+        """All of it, once the game has ended."""
+        if self.film is not None:
+            self.film.shoot(None)
+        obs, actions, adjacency = (
+            np.asarray(torch.stack(list(column)).cpu()) for column in zip(*self.steps, strict=True)
+        )
+        return Episode(obs, actions, adjacency, self.film)
+
+
+def record_episode(config: Config, mac: BasicMAC, t_env: int, greedy: bool = True, fraction: float = 1.0) -> Episode:
+    """Play one episode on an environment of its own, on arrays where it can be, for only those draw themselves."""
+    if is_batched(config.env):
+        config = config.model_copy(update={"runner": "vector"})
     env = make_vec_env(config, 1, "record")
     try:
-        evaluate(env, mac, 1, config.seed, t_env, greedy=True, fraction=1.0, watch=keep)
+        recorder = Recorder(env)
+        evaluate(env, mac, 1, config.seed, t_env, greedy, fraction, recorder)
+        return recorder.episode()
     finally:
         env.close()
-    columns = [torch.stack(list(column)).cpu().numpy() for column in zip(*steps, strict=True)]
-    return Episode(*(np.asarray(column) for column in columns))

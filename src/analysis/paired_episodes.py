@@ -10,7 +10,7 @@ from controllers.basic_controller import Selection, Step
 from controllers.dag_controller import DAGMAC
 from envs import is_batched, make_vec_env
 from envs.vec_env import Array, Observation, StepResult, VecEnv
-from runners.evaluation import evaluate
+from runners.evaluation import Watcher, evaluate
 from utils.config import Config
 from utils.seeds import derive_seed
 
@@ -89,7 +89,7 @@ class PairedEpisodes:
                 number,
                 self.greedy if greedy is None else greedy,
                 self.fraction,
-                watch=recorder.watch if keep_visits else None,
+                watcher=recorder if keep_visits else None,
             )
             returns.append(self.env.returns.copy())
             if keep_visits:
@@ -101,14 +101,14 @@ class PairedEpisodes:
         self.env.close()
 
 
-class Recorder:
+class Recorder(Watcher):
     """Keeps the steps that games show during their first episode."""
 
     def __init__(self, env: FirstEpisodes, mac: DAGMAC):
         self.env, self.hidden = env, mac.init_hidden(env.batch_size)
         self.kept: list[Visits] = []
 
-    def watch(self, step: Step, selection: Selection) -> None:
+    def before(self, step: Step, selection: Selection, counts: Array) -> None:
         """One step of all games, as evaluation shows it."""
         rows = torch.from_numpy(np.flatnonzero(self.env.is_playing)).to(step.obs.device)  # [K]
         n_agents, time = step.obs.shape[1], len(self.kept)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from analysis.episode import Episode
+from envs.references import References
 from envs.vec_env import Array, EnvInfo
 from utils.config import Config
 from utils.tracking import series
@@ -19,44 +20,72 @@ BLUE, ORANGE, GREY, GREEN = "#2f6db3", "#d9822b", "#8a8f98", "#3a9d5d"
 FAINTEST_EDGE = 0.03  # share of steps below which an edge is not drawn
 
 
-def draw_learning_curve(rows: list[dict[str, Any]], known: dict[str, float], config: Config, path: Path) -> Path:
-    """Test return over environment steps, with scripted policies as marks, and below it the density of the DAG."""
-    has_dag = any("dag_density" in row for row in rows)
-    figure = Figure(figsize=(8, 5.6 if has_dag else 4), layout="constrained")
-    axes = figure.subplots(2 if has_dag else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_dag])[
-        :, 0
+def draw_learning_curve(rows: list[dict[str, Any]], known: References, config: Config, path: Path) -> Path:
+    """Over environment steps: test return, win rate where there is one, and density of the DAG where there is one.
+
+    Scripted policies are marked beside return and win rate.
+    """
+    panels = [
+        "test_return_mean",
+        *(n for n in ("test_battle_won_mean", "dag_density") if any(n in row for row in rows)),
     ]
-    top: Axes = axes[0]
-    steps, values = series(rows, "test_return_mean")
-    top.plot(steps, values, color=BLUE, marker="o", markersize=3, label="test return, mean of the episodes")
-    shown = np.array(values[len(values) // 5 :] or values or [0.0])  # the start may lie far below
-    marks = {name: value for name, value in known.items() if value >= shown.min() - 0.5 * np.ptp(shown) - 1}
-    low, high = min([shown.min(), *marks.values()]), max([shown.max(), *marks.values()])
-    margin = 0.08 * (high - low) or 1.0
-    top.set_ylim(low - margin, high + margin)
-    _mark_references(top, marks, low - margin, high + margin)
-    top.set_ylabel("return of an episode")
+    heights = [{"test_return_mean": 3.0, "test_battle_won_mean": 1.6}.get(name, 1.2) for name in panels]
+    figure = Figure(figsize=(8, 1.3 + sum(heights)), layout="constrained")
+    axes = dict(
+        zip(
+            panels,
+            figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0],
+            strict=True,
+        )
+    )
+    _draw_returns(axes["test_return_mean"], rows, {name: facts["return"] for name, facts in known.items()})
     mode = "greedy" if config.test_greedy else "sampled"
-    top.set_title(
-        f"{config.name} on {config.env}, seed {config.seed}: {mode} policy, "
+    axes["test_return_mean"].set_title(
+        f"{config.name} on {_place(config)}, seed {config.seed}: {mode} policy, "
         f"{config.test_nepisode} test episodes a point, no smoothing",
         fontsize=10,
     )
-    if has_dag:
-        axes[1].plot(*series(rows, "dag_density"), color=ORANGE, marker="o", markersize=2)
-        axes[1].set_ylim(0, 1)
-        axes[1].set_ylabel("DAG density")
-    for axis in axes:
+    if "test_battle_won_mean" in axes:
+        axis = axes["test_battle_won_mean"]
+        axis.plot(*series(rows, "test_battle_won_mean"), color=GREEN, marker="o", markersize=3)
+        axis.set_ylim(-0.05, 1.05)
+        axis.set_ylabel("battles won")
+        wins = {name: facts["battle_won"] for name, facts in known.items() if "battle_won" in facts}
+        _mark_references(axis, wins, -0.05, 1.05, gap=0.09)
+    if "dag_density" in axes:
+        axes["dag_density"].plot(*series(rows, "dag_density"), color=ORANGE, marker="o", markersize=2)
+        axes["dag_density"].set_ylim(0, 1)
+        axes["dag_density"].set_ylabel("DAG density")
+    for axis in axes.values():
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[-1].set_xlabel("environment steps")
+    axes[panels[-1]].set_xlabel("environment steps")
     figure.savefig(path, dpi=130)
     return path
 
 
-def _mark_references(axis: Axes, marks: dict[str, float], low: float, high: float) -> None:
-    """A dotted line a scripted policy, named at its right end; names are moved apart where lines lie close."""
-    gap, lowest = 0.045 * (high - low), -np.inf
+def _place(config: Config) -> str:
+    """The environment, with its map where it has maps."""
+    map_name = config.env_args.get("map_name")
+    return f"{config.env} {map_name}" if map_name else config.env
+
+
+def _draw_returns(axis: Axes, rows: list[dict[str, Any]], known: dict[str, float]) -> None:
+    """The curve, and what scripted policies earn."""
+    steps, values = series(rows, "test_return_mean")
+    axis.plot(steps, values, color=BLUE, marker="o", markersize=3, label="test return, mean of the episodes")
+    shown = np.array(values[len(values) // 5 :] or values or [0.0])  # the start may lie far below
+    marks = {name: value for name, value in known.items() if value >= shown.min() - 0.5 * np.ptp(shown) - 1}
+    low, high = min([shown.min(), *marks.values()]), max([shown.max(), *marks.values()])
+    margin = 0.08 * (high - low) or 1.0
+    axis.set_ylim(low - margin, high + margin)
+    _mark_references(axis, marks, low - margin, high + margin)
+    axis.set_ylabel("return of an episode")
+
+
+def _mark_references(axis: Axes, marks: dict[str, float], low: float, high: float, gap: float = 0.045) -> None:
+    """A dotted line a scripted policy, named at its right end; names are `gap` of the height apart at least."""
+    gap, lowest = gap * (high - low), -np.inf
     for name, value in sorted(marks.items(), key=lambda mark: mark[1]):
         axis.axhline(value, color=GREY, linewidth=0.8, linestyle=":")
         lowest = max(value, lowest + gap)
@@ -80,19 +109,30 @@ def positions(info: EnvInfo) -> Array:
 
 
 def draw_dag(episode: Episode, info: EnvInfo, path: Path) -> Path:
-    """How often each edge is there over a greedy episode, and the DAG of one step with the actions it led to."""
-    step = len(episode.actions) // 2
+    """How often each edge is there over a greedy episode, and the DAG of one step with what it led to.
+
+    Where the environment can draw itself that is the moment in which most happens, with the edges over the agents.
+    """
     figure = Figure(figsize=(12, 2.9 if info.layout else 5.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1 if episode.film is None else 1.4])
     _draw_graph(left, episode.adjacency.mean(0), info, [GREY] * info.n_agents)
     kinds = "\nblue: between neighbours, orange: others" if info.layout else ""
     left.set_title(f"parent to child, stronger the larger the share of a greedy episode{kinds}", fontsize=10)
-    colours = [GREEN if action == info.n_actions - 1 else GREY for action in episode.actions[step]]
-    _draw_graph(right, episode.adjacency[step], info, colours)
-    n_edges = int(episode.adjacency[step].sum())
-    right.set_title(f"step {step}: {n_edges} edges\ngreen takes action {info.n_actions - 1}, grey another", fontsize=10)
+    if episode.film is not None:
+        caption = episode.film.draw(right, episode.film.highlight())
+        right.set_title(f"{caption}\npurple: parent to child, dotted: orders, thin: shots", fontsize=10)
+    else:
+        _draw_step(right, episode, info, len(episode.actions) // 2)
     figure.savefig(path, dpi=130)
     return path
+
+
+def _draw_step(axis: Axes, episode: Episode, info: EnvInfo, step: int) -> None:
+    """The DAG of one step, and who took the last action of the list: in Aloha, who sends."""
+    colours = [GREEN if action == info.n_actions - 1 else GREY for action in episode.actions[step]]
+    _draw_graph(axis, episode.adjacency[step], info, colours)
+    n_edges = int(episode.adjacency[step].sum())
+    axis.set_title(f"step {step}: {n_edges} edges\ngreen takes action {info.n_actions - 1}, grey another", fontsize=10)
 
 
 def draw_arrow(axis: Axes, begin: Array, end: Array, colour: str, strength: float) -> None:

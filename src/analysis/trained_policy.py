@@ -8,7 +8,7 @@ import torch
 from controllers.dag_controller import DAGMAC
 from run import build
 from utils.checkpoint import find_checkpoint, read_checkpoint
-from utils.config import Config, validate
+from utils.config import Config, default_values, merge, validate
 from utils.errors import ConfigError
 
 
@@ -34,7 +34,7 @@ def load_policy(given: str, step: int) -> TrainedPolicy:
             str(error).replace("checkpoint_path=", "").replace("checkpoint_path: ", "").replace("load_step=", "--step ")
         )
         raise ConfigError(text) from None
-    saved = content["config"]
+    saved = merge(default_values(), content["config"])  # of a key that is younger than the run, the default
     if saved["mac"] != "dag_controller":
         raise ConfigError(
             f"{given} is a run of {saved['name']} with mac={saved['mac']}, whose agents send no messages.\n"

@@ -5,6 +5,8 @@ import numpy as np
 from envs.vec_env import Array, BatchedGame, Policy, VecEnv
 from utils.seeds import derive_seed
 
+References = dict[str, dict[str, float]]  # mean facts of an episode (`return`, ...) by the name of a policy
+
 
 def play_facts(game: BatchedGame, policy: Policy, seed: int) -> dict[str, Array]:
     """`return` (undiscounted) and the infos of one episode of every game, [B] each."""
@@ -26,7 +28,7 @@ def play(game: BatchedGame, policy: Policy, seed: int) -> Array:
     return play_facts(game, policy, seed)["return"]
 
 
-def reference_facts(env: VecEnv, seed: int) -> dict[str, dict[str, float]]:
+def reference_facts(env: VecEnv, seed: int) -> References:
     """For each scripted policy of this environment, means over one episode of every game by name; may be empty."""
     if not isinstance(env, BatchedGame):
         return {}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from envs.film import Film
     from tabular.game import TabularModel
 
 Array = NDArray[Any]
@@ -82,7 +83,15 @@ class VecEnv(ABC):
         return 0
 
     def save_replay(self) -> str | None:
-        """Keep what the first game has played so far as a replay; returns where, None: there are no replays."""
+        """Keep what the first game has played so far as a replay of its own; returns where, None: it has none."""
+        return None
+
+    def film(self) -> "Film | None":
+        """What keeps the first game from here on, to draw it; None: this environment cannot draw itself."""
+        return None
+
+    def facts(self) -> Any:
+        """What holds in the B games now beyond what agents see, as a NamedTuple of arrays [B, ...]; None: unknown."""
         return None
 
     def close(self) -> None:  # noqa: B027 - games on arrays have nothing to release

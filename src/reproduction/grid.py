@@ -16,7 +16,7 @@ from analysis.progress import progress
 from envs import fill_env_args
 from envs.backends import settle
 from recording.recorded import flatten
-from utils.config import load_layers, merge, presets, validate
+from utils.config import default_values, load_layers, load_preset, merge, validate
 from utils.errors import ConfigError
 from utils.tracking import read_metrics
 
@@ -64,8 +64,9 @@ class Cell:
     def settings(self) -> dict[str, Any]:
         """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
-        preset = presets(self.env_config)[self.preset] if self.preset else {}
-        layers = merge(load_layers(self.config, self.env_config), preset, given)
+        layers = load_layers(self.config, self.env_config)
+        preset = load_preset(self.preset, self.env_config, merge(layers, given)) if self.preset else {}
+        layers = merge(layers, preset, given)
         layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
         return validate(settle(layers).values).model_dump()
 
@@ -87,7 +88,7 @@ def check_settings(cells: Sequence[Cell], root: Path) -> None:
     """ConfigError where a setting is wrong, or a cell's folder holds a run made with others: they must not be mixed."""
     for cell in cells:
         path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
-        before = flatten(json.loads(path.read_text())) if path.exists() else now
+        before = flatten(merge(default_values(), json.loads(path.read_text()))) if path.exists() else now
         changed = ", ".join(
             f"{key}: {before.get(key)} -> {now.get(key)}"
             for key in {**before, **now}

@@ -1,16 +1,25 @@
 """Episodes played to judge a policy, on environments and generators of their own."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
 from controllers.basic_controller import BasicMAC, Selection, Step
-from envs.vec_env import Array, VecEnv
+from envs.vec_env import Array, StepResult, VecEnv
 from runners.episode_stats import EpisodeStats
 from runners.rollout import to_step
 from utils.seeding import Generators
 from utils.seeds import derive_seed
+
+
+class Watcher:
+    """Is shown every step of an evaluation. A subclass overrides what it needs; `counts` [B]: the game's present
+    episode is one of those that are evaluated."""
+
+    def before(self, step: Step, selection: Selection, counts: Array) -> None:
+        """The agents are about to act."""
+
+    def after(self, result: StepResult, counts: Array) -> None:
+        """They have acted; games that have ended stand at the start of their next episode."""
 
 
 def evaluate(
@@ -21,12 +30,12 @@ def evaluate(
     t_env: int,
     greedy: bool,
     fraction: float,
-    watch: Callable[[Step, Selection], None] | None = None,
+    watcher: Watcher | None = None,
 ) -> dict[str, Array]:
     """Play n_episodes; returns `return`, `ep_length` and the infos of each, [n_episodes].
 
     Every game has its share of the episodes to play, so that short episodes are not counted more often than long ones.
-    Deterministic in (seed, t_env): it draws from no generator of the training. `watch` is shown every step.
+    Deterministic in (seed, t_env): it draws from no generator of the training.
     """
     generators = Generators(derive_seed(seed, "evaluation", t_env), mac.agent_ids.device)
     n_games, device = env.batch_size, generators.device
@@ -41,9 +50,11 @@ def evaluate(
         noise = mac.draw_noise(n_games, generators, fraction, greedy)
         step = to_step(observation, last_actions, starts, device)
         selection = mac.select_actions(step, hidden, noise, fraction)
-        if watch is not None:
-            watch(step, selection)
+        if watcher is not None:
+            watcher.before(step, selection, quota > 0)
         result = env.step(selection.actions.cpu().numpy())
+        if watcher is not None:
+            watcher.after(result, quota > 0)
         ended = stats.add(result)
         if len(ended):
             counts = quota[ended] > 0

@@ -123,6 +123,7 @@ def check_resumes(path: Path, checkpoint: dict[str, Any], present: dict[str, Any
 
 def describe_difference(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:
     """Keys of the configuration in which a resumed run differs from the one that wrote its checkpoint."""
-    ignored = {"checkpoint_path", "load_step", "evaluate", "name", "local_results_path", "t_max", "save_replay"}
+    ignored = {"checkpoint_path", "load_step", "evaluate", "name", "local_results_path", "t_max"}
+    ignored |= {"save_replay", "save_facts"}
     keys = [key for key in present if key not in ignored and saved.get(key) != present[key]]
     return [f"{key}: {json.dumps(saved.get(key))} -> {json.dumps(present[key])}" for key in keys]

@@ -129,6 +129,7 @@ class Config(Section):
     log_interval: Count
     evaluate: bool
     save_replay: bool
+    save_facts: bool
     save_model: bool
     save_model_interval: Count
     checkpoint_path: str
@@ -186,8 +187,9 @@ class Config(Section):
             )
         if self.evaluate and not self.checkpoint_path:
             raise ValueError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
-        if self.save_replay and not self.evaluate:
-            raise ValueError("save_replay=True needs evaluate=True: replays are of evaluated games")
+        for key in ("save_replay", "save_facts"):
+            if getattr(self, key) and not self.evaluate:
+                raise ValueError(f"{key}=True needs evaluate=True: it is evaluated games that are kept")
         return self
 
 
@@ -196,14 +198,26 @@ def config_names(kind: str) -> list[str]:
     return sorted(path.stem for path in (CONFIG_DIR / kind).glob("*.yaml"))
 
 
-def presets(env: str) -> dict[str, dict[str, Any]]:
-    """The presets that this environment has, by name: what `with NAME` lays over everything but the command line."""
-    found = {}
-    for path in sorted((CONFIG_DIR / "presets").glob(f"*/{env}.yaml")):
-        found[path.parent.name] = load_yaml(path)
-        source = f"src/config/presets/{path.parent.name}/{path.name}"
-        check_keys(found[path.parent.name], default_values(), source)
-    return found
+def preset_names(env: str) -> list[str]:
+    """The presets that this environment has: presets/NAME/ENV.yaml."""
+    return sorted(path.parent.name for path in (CONFIG_DIR / "presets").glob(f"*/{env}.yaml"))
+
+
+def load_preset(name: str, env: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What `with NAME` lays over everything but the command line, for a run whose settings are else `values`.
+
+    Of the preset's `cases` those apply whose `when` (keys with dots, and their values) holds for the run.
+    """
+    path = CONFIG_DIR / "presets" / name / f"{env}.yaml"
+    preset, source, present = load_yaml(path), f"src/config/presets/{name}/{env}.yaml", OmegaConf.create(values)
+    cases, allowed = preset.pop("cases", []), default_values()
+    check_keys(preset, allowed, source)
+    for case in cases:
+        when = case.pop("when")
+        check_keys(case, allowed, source)
+        if all(OmegaConf.select(present, key) == value for key, value in when.items()):
+            preset = merge(preset, case)
+    return preset
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from controllers import REGISTRY as MACS
+from envs.backends import settle
 from helpers import make_config, make_rollout
 from learners import REGISTRY as LEARNERS
 from modules.agents.encoders import REGISTRY as AGENTS
 from modules.critics.critics import REGISTRY as CRITICS
 from modules.dag.generators import REGISTRY as DAG_GENERATORS
-from utils.config import config_names, merge, presets, validate
+from utils.config import config_names, load_layers, load_preset, merge, preset_names, validate
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
@@ -36,10 +37,33 @@ def test_every_pair_of_yaml_files_trains(alg, env, device):
     one_update(make_config(alg, env, use_cuda=device == "cuda"))
 
 
-@pytest.mark.parametrize(("env", "preset"), [(env, name) for env in config_names("envs") for name in presets(env)])
+PRESETS = [(env, name) for env in config_names("envs") for name in preset_names(env)]
+SMALL = {"batch_size_run": 8, "segment_length": 6, "hidden_dim": 16, "test_nepisode": 4}
+
+
+@pytest.mark.parametrize(("env", "preset"), PRESETS)
 def test_every_preset_trains(env, preset):
     config = make_config(env=env)
-    one_update(validate(merge(config.model_dump(), presets(env)[preset])))
+    one_update(validate(merge(config.model_dump(), load_preset(preset, env, config.model_dump()), SMALL)))
+
+
+@pytest.mark.parametrize("map_name", ["MMM2", "6h_vs_8z"])
+@pytest.mark.parametrize("alg", ["bn_mappo", "bn_mappo_annealed", "mappo"])
+@pytest.mark.parametrize("env", ["skirmish", "sc2"])
+def test_the_papers_settings_on_its_maps(env, alg, map_name):
+    """Mini-batches and the weights of the regulariser depend on the map; only bn_mappo_annealed has the latter."""
+    given = {"env_args": {"map_name": map_name, **({"backend": "skirmish"} if env == "sc2" else {})}}
+    layers = load_layers(alg, env)
+    preset = load_preset("paper", env, merge(layers, given))
+    config = validate(settle(merge(layers, preset, given)).values)
+    assert (config.env, config.runner, config.env_args["map_name"]) == ("skirmish", "vector", map_name)
+    assert (config.batch_size_run, config.segment_length, config.epochs, config.t_max) == (8, 400, 5, 20_000_000)
+    assert (config.lr, config.critic_lr, config.gamma, config.gae_lambda) == (5e-4, 5e-4, 0.99, 0.95)
+    assert config.batch_size == (4 if map_name == "MMM2" else None)
+    weights = (config.annealing.alpha_start, config.annealing.alpha_end)
+    annealed = (0.05, 0.5) if map_name == "MMM2" else (0.1, 1.0)
+    assert weights == (annealed if alg == "bn_mappo_annealed" else (0.0, 0.0))
+    one_update(config.model_copy(update=SMALL))
 
 
 @pytest.mark.parametrize("mini_batch", [4, 2, 1])

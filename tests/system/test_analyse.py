@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import analyse
+from analysis.trained_policy import load_policy
 from helpers import make_config, make_rollout
 from utils.checkpoint import save_checkpoint
 
@@ -97,3 +98,13 @@ def test_a_mistake_ends_with_status_2_and_one_message(options, words, tmp_path, 
     assert status == 2
     assert all(word in err for word in words), err
     assert "Traceback" not in err and not (tmp_path / "good" / "analysis").exists()
+
+
+def test_a_run_older_than_a_key_takes_its_default(tmp_path):
+    config = make_config(env="coordination_game")
+    content = {
+        "config": config.model_dump(exclude={"save_facts"}),
+        "learner": make_rollout(config)[0].learner.state_dict(),
+    }
+    save_checkpoint(tmp_path / "checkpoints", 1000, content)
+    assert load_policy(str(tmp_path), 0).config.save_facts is False

@@ -77,6 +77,7 @@ MISTAKES = [
     (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),
     (ALOHA, "with checkpoint_path=.", ["no checkpoint"]),
     (ALOHA, "with evaluate=True", ["evaluate=True", "checkpoint_path"]),
+    (ALOHA, "with save_facts=True", ["save_facts=True", "needs evaluate=True"]),
     (ALOHA, "with papr", ["preset of aloha", "'papr'", "'paper'"]),
     (ALOHA, "with lr=0.1 no_such_thing", ["no_such_thing", "Allowed: paper"]),
     (ALOHA, "with entropy_coef.strat=0.1", ["entropy_coef.strat", "'start'"]),
@@ -137,6 +138,14 @@ def test_a_preset_goes_over_the_defaults_and_under_the_command_line(in_empty_fol
     assert status == 0
     assert re.search(r"permutation = \S*'gumbel_sinkhorn'", out) and re.search(r"entropy_coef = 0.01", out)
     assert re.search(r" gamma = 0.5", out)
+
+
+def test_a_preset_knows_the_map_that_the_command_line_names(in_empty_folder, capsys):
+    names = ["print_config", "--config=bn_mappo_annealed", "--env-config=skirmish", "with", "paper"]
+    for map_name, alpha, games in (("MMM2", "0.5", "4"), ("6h_vs_8z", "1.0", "None")):
+        status, out, _ = run([*names, f"env_args.map_name={map_name}"], capsys)
+        out = re.sub(r"\x1b\[\d+m", "", out)
+        assert status == 0 and re.search(rf"alpha_end = {alpha}", out) and re.search(rf" batch_size = {games}", out)
 
 
 def test_a_number_can_take_the_place_of_a_schedule(in_empty_folder, capsys):

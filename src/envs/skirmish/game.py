@@ -1,5 +1,6 @@
 """B games of Skirmish as a vector environment: the arguments of EPyMARL's sc2.yaml, the clock and the infos."""
 
+import os
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
 from utils.errors import ConfigError
 
 if TYPE_CHECKING:
-    from envs.skirmish.drawing import Moment
+    from envs.film import Film
+    from envs.skirmish.moments import Moment
 
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
@@ -93,6 +95,10 @@ class Skirmish(BatchedGame):
                 "env_args.reward_shield_regen=False changes the reward of reward_only_positive=True alone: "
                 "otherwise regeneration counts against the agents, or nothing but the outcome counts"
             )
+        if os.path.basename(replay_prefix) != replay_prefix:
+            raise ConfigError(
+                f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"
+            )
         super().__init__(batch_size, seed)
         from envs.skirmish import core, tables  # here: numba takes half a second to import, and other games need none
 
@@ -102,6 +108,8 @@ class Skirmish(BatchedGame):
         self.n_loops = step_mul
         self.time_out_is_end = not continuing_episode
         self.render_mode = render_mode
+        self.replay_dir, self.replay_name = replay_dir, replay_prefix or map_name
+        self.keeps_ends = render_mode is not None  # the end of an episode can still be drawn after the restart
         self.ended: tuple[Array, Array, Array] | None = None  # units, marks, clock before restarts
         self.allies_are_scripted = False  # True, in tests: they play as the enemies do, and actions are ignored
         shown = Shown(
@@ -184,7 +192,7 @@ class Skirmish(BatchedGame):
             reward,
             self.outcome,
         )
-        if self.render_mode:
+        if self.keeps_ends:
             self.ended = self.units.copy(), self.marks.copy(), self.clock + 1
         terminated = self.outcome != self.core.RUNNING
         if self.time_out_is_end:
@@ -263,18 +271,24 @@ class Skirmish(BatchedGame):
         )
 
     def moment(self, b: int = 0) -> "Moment":
-        """Game b, as pictures need it; with render_mode one that has just restarted still shows how it ended."""
-        from envs.skirmish import drawing  # here, for the plotting library takes seconds to import
+        """Game b, as pictures need it; where ends are kept, one that has just restarted still shows how it ended."""
+        from envs.skirmish import moments
 
-        return drawing.moment(self, b)
+        return moments.moment(self, b)
 
     def render(self, b: int = 0) -> Array:
         """Game b as pixels, [height, width, 3] uint8; ConfigError unless the game was made to be drawn."""
         if self.render_mode is None:
             raise ConfigError("this game was made without render_mode='rgb_array'")
-        from envs.skirmish import drawing
+        from envs.skirmish import drawing  # here, for the plotting library takes seconds to import
 
         return drawing.render(self.moment(b))
+
+    def film(self) -> "Film":
+        from envs.skirmish.film import BattleFilm
+
+        self.keeps_ends = True
+        return BattleFilm(self, self.replay_dir, self.replay_name)
 
     def reference_policies(self) -> dict[str, Policy]:
         from envs.skirmish import scripted
