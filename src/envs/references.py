@@ -37,8 +37,3 @@ def reference_facts(env: VecEnv, seed: int) -> References:
         for name, policy in env.reference_policies().items()
     }
     return {name: {fact: float(values.mean()) for fact, values in facts.items()} for name, facts in episodes.items()}
-
-
-def reference_returns(env: VecEnv, seed: int) -> dict[str, float]:
-    """Mean return of each scripted policy of this environment over one episode of every game; may be empty."""
-    return {name: facts["return"] for name, facts in reference_facts(env, seed).items()}

@@ -6,7 +6,7 @@ import pytest
 from envs.aloha import Aloha, neighbour_matrix
 from envs.aloha_policies import independent_sets
 from envs.coordination_game import CoordinationGame, all_states, next_state_distribution, optimal_value, state_reward
-from envs.references import play, reference_returns
+from envs.references import play, reference_facts
 
 
 def slow_coordination_reward(bits: list[int], bound: int, strict: bool) -> float:
@@ -122,7 +122,8 @@ def test_independent_sets_are_all_of_them():
 
 def test_aloha_references_earn_what_is_documented():
     """For an episode of 20 steps."""
-    returns = reference_returns(Aloha(4000, 0, episode_limit=20), seed=1)
+    facts = reference_facts(Aloha(4000, 0, episode_limit=20), seed=1)
+    returns = {name: means["return"] for name, means in facts.items()}
     expected = {
         "nobody sends": 0.0,
         "fixed senders (one colour)": 6.20,
@@ -140,5 +141,6 @@ def test_aloha_references_earn_what_is_documented():
 
 
 def test_coordination_optimum_is_the_best_reference():
-    returns = reference_returns(CoordinationGame(4000, 0, n_agents=5), seed=1)
+    facts = reference_facts(CoordinationGame(4000, 0, n_agents=5), seed=1)
+    returns = {name: means["return"] for name, means in facts.items()}
     assert max(returns, key=returns.get) == "optimum"
