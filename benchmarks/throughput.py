@@ -25,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 
 from envs.backends import settle
-from run import build, start_rollout
+from run import build, crossed, start_rollout
 from utils.config import config_names, load_layers, merge, validate
 from utils.errors import ConfigError, fail
 
@@ -96,9 +96,10 @@ class Variant:
         self.watch.seconds = dict.fromkeys(PARTS, 0.0)
         begin = time.perf_counter()
         batch = self.rollout.run_segment(min(self.t_env / self.config.t_max, 1.0))
-        self.learner.train(batch, self.t_env)
+        after = self.t_env + batch.batch_size * batch.n_steps
+        self.learner.train(batch, self.t_env, with_stats=crossed(self.t_env, after, self.config.log_interval))
         total = time.perf_counter() - begin
-        self.t_env += batch.batch_size * batch.n_steps
+        self.t_env = after
         seconds = self.watch.seconds
         seconds["acting"] -= seconds["dag_sampling"]
         seconds["other"] = total - sum(seconds.values())

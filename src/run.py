@@ -179,7 +179,8 @@ class Training:
             raise
         good = learner.snapshot()
         try:
-            statistics = learner.train(batch, self.t_env)
+            after = self.t_env + batch.batch_size * batch.n_steps
+            statistics = learner.train(batch, self.t_env, with_stats=self.is_logged(self.t_env, after))
         except RunError:
             learner.restore(good)
             self.t_env += batch.batch_size * batch.n_steps  # they have been played
@@ -188,10 +189,14 @@ class Training:
         self.t_env += batch.batch_size * batch.n_steps
         return statistics
 
+    def is_logged(self, before: int, after: int) -> bool:
+        """Whether the statistics of the update between these steps make a row."""
+        return after >= self.config.t_max or crossed(before, after, self.config.log_interval)
+
     def due_metrics(self, before: int, is_last: bool, statistics: Statistics) -> dict[str, float]:
         """What is to be logged at this step; what is due depends on the step alone, so a resumed run logs the same."""
         row: dict[str, float] = {}
-        if is_last or crossed(before, self.t_env, self.config.log_interval):
+        if self.is_logged(before, self.t_env):
             row = {name: float(value) for name, value in statistics.items()} | self.rollout.stats.pop()
             row |= self.environment_metrics()
         if is_last or crossed(before, self.t_env, self.config.test_interval):

@@ -69,17 +69,20 @@ class PPOLearner:
         scalars = {name: Field(()) for name in ("reward", "terminated", "truncated")}
         return {self.critic.field: Field(shape), **scalars}
 
-    def train(self, batch: EpisodeBatch, t_env: int) -> Statistics:
-        """One update; returns its statistics as 0-d tensors. `t_env` steps were played before the batch was used."""
+    def train(self, batch: EpisodeBatch, t_env: int, with_stats: bool = True) -> Statistics:
+        """One update; returns its statistics as 0-d tensors, few of them where nobody wants them (`with_stats`).
+
+        `t_env` steps were played before the batch was used.
+        """
         fraction = min(t_env / self.config.t_max, 1.0)
         self._set_learning_rates(fraction)
         targets = self.compute_targets(batch)
         statistics: Statistics = {}
         before_first_step: Statistics = {}
         for epoch in range(self.config.epochs):
-            with_stats = epoch == self.config.epochs - 1
+            is_told = with_stats and epoch == self.config.epochs - 1
             for part, part_targets in self.mini_batches(batch, targets):
-                statistics = self.step(part, part_targets, fraction, with_stats)
+                statistics = self.step(part, part_targets, fraction, is_told)
                 if not before_first_step:  # all ratios are 1 to rounding
                     errors = [name for name in statistics if name.endswith("ratio_error")]
                     before_first_step = {f"first_{name}": statistics[name] for name in errors}

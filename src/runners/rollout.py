@@ -48,7 +48,7 @@ class Rollout:
         batch, n_games = self.batch, self.env.batch_size
         batch.first_hidden = self.hidden.clone()  # inference tensors cannot be learned from
         drawn = self.mac.draw_noise(self.n_steps * n_games, self.generators, fraction)
-        noise = {name: value.unflatten(0, (self.n_steps, n_games)) for name, value in drawn.items()}  # [T, B, ...]
+        noise = {name: value.split(n_games) for name, value in drawn.items()}  # T of [B, ...]
         cuts: list[tuple[int, Array, Observation]] = []
         episode_begin = np.zeros(n_games, dtype=np.int64)  # step of this segment
         filled = np.ones((n_games, self.n_steps), dtype=np.float32)
