@@ -203,11 +203,11 @@ def test_a_failure_in_the_middle_keeps_the_last_good_state(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     train, calls = PPOLearner.train, []
 
-    def spoilt(self, batch, t_env):
+    def spoilt(self, batch, t_env, with_stats):
         calls.append(t_env)
         if len(calls) == 12:
             batch["reward"][:] = math.nan
-        return train(self, batch, t_env)
+        return train(self, batch, t_env, with_stats)
 
     monkeypatch.setattr(PPOLearner, "train", spoilt)
     with pytest.raises(SystemExit):
