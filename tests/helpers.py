@@ -1,9 +1,11 @@
 """What several tests need: a configuration from overrides, and everything that stands on it."""
 
+import sys
 from typing import Any
 
 from omegaconf import OmegaConf
 
+import main
 from components.episode_buffer import EpisodeBatch
 from envs.backends import settle
 from run import Setup, build, start_rollout
@@ -40,3 +42,16 @@ def train_updates(config: Config, n_updates: int) -> tuple[Setup, Rollout, list[
         statistics.append({name: float(value) for name, value in setup.learner.train(batch, t_env).items()})
         t_env += batch.batch_size * batch.n_steps
     return setup, rollout, statistics, batch
+
+
+def run_main(arguments: list[str], captured: Any) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr (as capsys or capfd has it) of `python src/main.py ARGUMENTS`, in this process."""
+    argv, sys.argv = sys.argv, ["src/main.py", *arguments]
+    try:
+        main.main(arguments)
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    finally:
+        sys.argv = argv
+    return status, *captured.readouterr()

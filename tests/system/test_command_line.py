@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-import main
+from helpers import run_main
 from utils.config import config_names
 
 CG = ["--config=mappo", "--env-config=coordination_game"]
@@ -18,20 +18,6 @@ ALOHA = ["--config=bn_mappo", "--env-config=aloha"]
 def in_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(arguments: list[str], capsys) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of a command line, in this process."""
-    monkey_argv, sys.argv = sys.argv, ["src/main.py", *arguments]
-    try:
-        main.main(arguments)
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    finally:
-        sys.argv = monkey_argv
-    output = capsys.readouterr()
-    return status, output.out, output.err
 
 
 MISTAKES = [
@@ -87,7 +73,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("names", "arguments", "expected"), MISTAKES, ids=[case[1] for case in MISTAKES])
 def test_a_mistake_is_met_before_anything_starts(in_empty_folder, capsys, names, arguments, expected):
-    status, _, error = run([*names, *arguments.split()], capsys)
+    status, _, error = run_main([*names, *arguments.split()], capsys)
     assert status == 2, error
     assert "Traceback" not in error
     for words in expected:
@@ -104,7 +90,7 @@ def test_a_bad_yaml_file_is_named(in_empty_folder, capsys, content, monkeypatch)
     shutil.copytree(config.CONFIG_DIR, in_empty_folder / "config")
     monkeypatch.setattr(config, "CONFIG_DIR", in_empty_folder / "config")
     (in_empty_folder / "config" / "algs" / "mine.yaml").write_text(content)
-    status, _, error = run(["--config=mine", "--env-config=aloha"], capsys)
+    status, _, error = run_main(["--config=mine", "--env-config=aloha"], capsys)
     assert status == 2
     assert "mine.yaml" in error
 
@@ -112,21 +98,21 @@ def test_a_bad_yaml_file_is_named(in_empty_folder, capsys, content, monkeypatch)
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_cuda_without_a_gpu_warns_and_runs_on_the_cpu(in_empty_folder, capsys):
     with pytest.warns(UserWarning, match="running on the CPU"):
-        status, _, _ = run([*CG, "with", "t_max=640", "use_cuda=True", "test_nepisode=2"], capsys)
+        status, _, _ = run_main([*CG, "with", "t_max=640", "use_cuda=True", "test_nepisode=2"], capsys)
     assert status == 0
 
 
 def test_help_and_list_name_what_there_is(capsys):
-    status, out, _ = run(["--help"], capsys)
+    status, out, _ = run_main(["--help"], capsys)
     assert status == 0 and "--env-config" in out
-    status, out, _ = run(["list"], capsys)
+    status, out, _ = run_main(["list"], capsys)
     assert status == 0
     for name in [*config_names("algs"), *config_names("envs"), "dag_controller", "learned", "rnn"]:
         assert re.search(rf"^  {name} ", out, re.MULTILINE), name
 
 
 def test_print_config_prints_the_merged_configuration(in_empty_folder, capsys):
-    status, out, _ = run(["print_config", *ALOHA, "with", "dag.edge_bias=3", "env_args.episode_limit=20"], capsys)
+    status, out, _ = run_main(["print_config", *ALOHA, "with", "dag.edge_bias=3", "env_args.episode_limit=20"], capsys)
     assert status == 0
     assert re.search(r"edge_bias = \S*3", out)
     assert re.search(r"arrival_probability = 0.6", out), "arguments of the environment are complete"
@@ -134,7 +120,7 @@ def test_print_config_prints_the_merged_configuration(in_empty_folder, capsys):
 
 
 def test_a_preset_goes_over_the_defaults_and_under_the_command_line(in_empty_folder, capsys):
-    status, out, _ = run(["print_config", *ALOHA, "with", "paper", "gamma=0.5"], capsys)
+    status, out, _ = run_main(["print_config", *ALOHA, "with", "paper", "gamma=0.5"], capsys)
     assert status == 0
     assert re.search(r"permutation = \S*'gumbel_sinkhorn'", out) and re.search(r"entropy_coef = 0.01", out)
     assert re.search(r" gamma = 0.5", out)
@@ -143,20 +129,20 @@ def test_a_preset_goes_over_the_defaults_and_under_the_command_line(in_empty_fol
 def test_a_preset_knows_the_map_that_the_command_line_names(in_empty_folder, capsys):
     names = ["print_config", "--config=bn_mappo_annealed", "--env-config=skirmish", "with", "paper"]
     for map_name, alpha, games in (("MMM2", "0.5", "4"), ("6h_vs_8z", "1.0", "None")):
-        status, out, _ = run([*names, f"env_args.map_name={map_name}"], capsys)
+        status, out, _ = run_main([*names, f"env_args.map_name={map_name}"], capsys)
         out = re.sub(r"\x1b\[\d+m", "", out)
         assert status == 0 and re.search(rf"alpha_end = {alpha}", out) and re.search(rf" batch_size = {games}", out)
 
 
 def test_a_number_can_take_the_place_of_a_schedule(in_empty_folder, capsys):
-    status, out, _ = run(["print_config", *ALOHA, "with", "entropy_coef=0.02"], capsys)
+    status, out, _ = run_main(["print_config", *ALOHA, "with", "entropy_coef=0.02"], capsys)
     assert status == 0 and re.search(r"entropy_coef = 0.02", out)
 
 
 def test_sacreds_own_flags_work(in_empty_folder, capsys):
     (in_empty_folder / "other" / "1").mkdir(parents=True)
     arguments = [*CG, "-F", "other", "-n", "my_name", "with", "t_max=640", "test_nepisode=2"]
-    status, _, error = run(arguments, capsys)
+    status, _, error = run_main(arguments, capsys)
     assert status == 0, error
     assert (in_empty_folder / "other" / "2" / "metrics.json").exists()
     folder = in_empty_folder / "results" / "sacred" / "mappo" / "coordination_game" / "1"

@@ -1,14 +1,13 @@
 """Whole runs on Skirmish: the summary against scripted policies, the pictures, the animation, replays."""
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import main
 from envs.skirmish import film
+from helpers import run_main
 from report import table
 
 SMALL = ["env_args.map_name=3m", "batch_size_run=4", "batch_size=4", "segment_length=10", "hidden_dim=16"]
@@ -16,17 +15,8 @@ SMALL += ["test_nepisode=3", "t_max=80", "log_interval=40", "test_interval=80", 
 
 
 def run(capfd, alg: str, *arguments: str) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of a command line, in this process."""
-    words = [f"--config={alg}", "--env-config=skirmish", "with", *SMALL, *arguments]
-    argv, sys.argv = sys.argv, ["src/main.py", *words]
-    try:
-        main.main(words)
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    finally:
-        sys.argv = argv
-    return status, *capfd.readouterr()
+    """A small run; see run_main."""
+    return run_main([f"--config={alg}", "--env-config=skirmish", "with", *SMALL, *arguments], capfd)
 
 
 def line(out: str, name: str) -> str:

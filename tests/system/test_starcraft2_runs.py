@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import main
+from helpers import run_main
 from run import Training
 from utils.tracking import read_metrics
 
@@ -17,16 +17,8 @@ SMALL += ["log_interval=20", "test_interval=80", "env_timeout_s=20"]
 
 
 def run(capfd, *arguments: str) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of a command line, in this process."""
-    argv, sys.argv = sys.argv, ["src/main.py", *COMMAND, *arguments]
-    try:
-        main.main([*COMMAND, *arguments])
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    finally:
-        sys.argv = argv
-    return status, *capfd.readouterr()
+    """A run of mappo on sc2; see run_main."""
+    return run_main([*COMMAND, *arguments], capfd)
 
 
 def read(folder: Path, name: str) -> dict:
