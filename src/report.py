@@ -1,5 +1,6 @@
 """What a finished run tells its user: a summary against known policies, pictures, and where everything is."""
 
+import ast
 import shlex
 import sys
 from collections.abc import Iterator
@@ -89,9 +90,20 @@ def resume_command(config: Config, folder: Path) -> str:
     values = config.model_dump()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
-    changes = [f"{key}={value!r}".replace(" ", "") for key, value in differences(layers, values) if key not in own]
-    quoted = [shlex.quote(change) for change in changes]
-    return " ".join([f"python src/main.py --config={alg} --env-config={env} with checkpoint_path={folder}", *quoted])
+    changes = [f"{key}={as_word(value)}" for key, value in differences(layers, values) if key not in own]
+    quoted = [shlex.quote(change) for change in (f"checkpoint_path={folder}", *changes)]
+    return " ".join([f"python src/main.py --config={alg} --env-config={env} with", *quoted])
+
+
+def as_word(value: Any) -> str:
+    """A value as the command line takes it: a text stands as it is, unless that would be read as something else."""
+    if not isinstance(value, str):
+        return repr(value).replace(" ", "")
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return repr(value)
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -192,7 +192,7 @@ def test_the_printed_command_goes_on_with_the_run(tmp_path, monkeypatch, capsys)
     in_process("name=mine", "dag.edge_index=rank")
     printed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Go on:"))
     arguments = shlex.split(printed.removeprefix("Go on:"))[2:]
-    assert "name=mine" not in arguments and "dag.edge_index='rank'" in arguments
+    assert "name=mine" not in arguments and "dag.edge_index=rank" in arguments
     main.main(arguments)
     assert "note: resumed with another" not in capsys.readouterr().out
     assert state_of(RUNS / "2")["t_env"] == 3200
