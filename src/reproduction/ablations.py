@@ -45,9 +45,9 @@ ABLATIONS = {
     "fixed_order": Ablation("agents act in the order 1..10 (no defect)", ("dag.permutation=identity",)),
     "sinkhorn_order": Ablation("order learned through Sinkhorn's matrix, the paper's way (no defect)", SINKHORN),
     "sinkhorn_resampled": Ablation(
-        "the same, DAG drawn anew in every epoch", (*SINKHORN, "dag.noise=resample"), "sinkhorn_order"
+        "Sinkhorn's order, DAG drawn anew in every epoch", (*SINKHORN, "dag.noise=resample"), "sinkhorn_order"
     ),
-    "blind": Ablation("the same under LayerNorm: blind to the own backlog", (SCALAR, "obs_layer_norm=true"), "scalar"),
+    "blind": Ablation("backlog as one number under LayerNorm: blind to it", (SCALAR, "obs_layer_norm=true"), "scalar"),
 }
 
 
@@ -119,7 +119,7 @@ def draw(outcomes: Sequence[Outcome], target: Path) -> None:
         axis.plot(value, row, "o", color=colour, markersize=5)
     axis.set_yticks(range(len(outcomes)), [ABLATIONS[o.variant].description for o in outcomes], fontsize=8)
     axis.invert_yaxis()
-    axis.set_xlabel("greedy return of an episode: interquartile mean over seeds, 95 % interval")
+    axis.set_xlabel("greedy return of an episode\ninterquartile mean over seeds, 95 % interval", fontsize=9)
     axis.grid(alpha=0.25, linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(target.with_suffix(".png"), dpi=150)
