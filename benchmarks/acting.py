@@ -9,21 +9,18 @@ A DAG of depth d is made of d + 1 layers of agents, each the parents of the next
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from envs import make_vec_env
-from run import build
-from runners.rollout import to_step
-from utils.config import load_layers, merge, validate
+from bn_mappo.config.schema import load_layers, merge, validate
+from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.training.collector import to_step
+from bn_mappo.training.trainer import build
 
 ROUNDS, STEPS = 7, 20
 HEED = 1000.0  # times the first weights of what is heard

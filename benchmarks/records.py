@@ -84,9 +84,8 @@ def mirror(folder: Path, n_pairs: int) -> dict[str, Any]:
 
 def round_share(run: Path, url: str) -> float:
     """CPU time of a round with one new row of metrics, as a share of the time between two rounds."""
-    sys.path.insert(0, str(ROOT / "src"))
-    from recording.mirror import INTERVAL_S
-    from recording.mongo import DatabaseEntry, open_database
+    from bn_mappo.tracking.mirror import INTERVAL_S
+    from bn_mappo.tracking.mongo import DatabaseEntry, open_database
 
     entry, seconds = DatabaseEntry(open_database(url), run), []
     entry.level()

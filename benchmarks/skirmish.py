@@ -12,11 +12,8 @@ compiling or loading the compiled code, and one step take.
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 from rich.console import Console
@@ -28,7 +25,7 @@ STEPS_OF_A_ROUND = 16384  # over all games
 
 def measure(map_name: str, n_games: int, n_rounds: int) -> dict[str, float]:
     """Steps a second of the best round, and in it the shares of physics, of observations and of all else."""
-    from envs.skirmish import Skirmish
+    from bn_mappo.envs.games.skirmish import Skirmish
 
     game, rng = Skirmish(n_games, 0, map_name=map_name), np.random.default_rng(0)
     spent = dict.fromkeys(("advance", "observe", "observe_restarted", "start"), 0.0)
@@ -70,7 +67,7 @@ def _timed(function, spent: dict[str, float], name: str):
 def start_seconds(map_name: str) -> float:
     """From before the import of the environment to after its first step, in seconds on the wall."""
     begin = time.perf_counter()
-    from envs.skirmish import Skirmish
+    from bn_mappo.envs.games.skirmish import Skirmish
 
     game = Skirmish(1, 0, map_name=map_name)
     game.reset()
@@ -80,9 +77,9 @@ def start_seconds(map_name: str) -> float:
 
 def show_references(n_games: int) -> None:
     """Mean return and share of battles won of each scripted policy on each map, as a table in Markdown."""
-    from envs.references import reference_facts
-    from envs.skirmish import Skirmish
-    from envs.skirmish.data import map_names
+    from bn_mappo.envs.games.skirmish import Skirmish
+    from bn_mappo.envs.games.skirmish.data import map_names
+    from bn_mappo.envs.references import reference_facts
 
     names = list(Skirmish(1, 0, map_name="3m").reference_policies())
     print(f"| map | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
@@ -94,7 +91,7 @@ def show_references(n_games: int) -> None:
 
 def show_mirror(n_games: int) -> None:
     """How often the agents' side wins where both sides follow the enemies' policy, as a table in Markdown."""
-    from envs.skirmish import Skirmish, core
+    from bn_mappo.envs.games.skirmish import Skirmish, core
 
     print("| map | won | lost | both gone | still fighting | share won |\n|---|---|---|---|---|---|")
     for map_name in MIRRORS:

@@ -6,28 +6,25 @@ least of several repetitions, which other processes disturb least; the whole fig
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
-
-from reproduce import single_threaded  # noqa: E402
+from bn_mappo.cli.reproduce import single_threaded  # noqa: E402
 
 single_threaded()
 
-from analysis.progress import progress  # noqa: E402
-from analysis.provenance import provenance  # noqa: E402
-from tabular.best_response import nash_gap  # noqa: E402
-from tabular.dags import DAG_NAMES, named_dag  # noqa: E402
-from tabular.evaluation import evaluate  # noqa: E402
-from tabular.figure3 import Case, Plan, coordination_cases, run_case, seed_batches, work  # noqa: E402
-from tabular.figure3_main import peak_memory_mib  # noqa: E402
-from tabular.game import coordination_game  # noqa: E402
-from tabular.gradient import policy_gradient  # noqa: E402
-from tabular.policy import normal_logits  # noqa: E402
+from bn_mappo.analysis.provenance import provenance  # noqa: E402
+from bn_mappo.core.progress import progress  # noqa: E402
+from bn_mappo.paper.figure3 import Case, Plan, coordination_cases, run_case, seed_batches, work  # noqa: E402
+from bn_mappo.paper.figure3_main import peak_memory_mib  # noqa: E402
+from bn_mappo.tabular.best_response import nash_gap  # noqa: E402
+from bn_mappo.tabular.dags import DAG_NAMES, named_dag  # noqa: E402
+from bn_mappo.tabular.evaluation import evaluate  # noqa: E402
+from bn_mappo.tabular.game import coordination_game  # noqa: E402
+from bn_mappo.tabular.gradient import policy_gradient  # noqa: E402
+from bn_mappo.tabular.policy import normal_logits  # noqa: E402
 
 GOAL_SECONDS = 180.0  # for the whole figure on one core
 MINIMUM_SECONDS = 1.0  # of repetitions behind each time

@@ -10,13 +10,10 @@ one beside them.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -24,10 +21,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from envs.backends import settle
-from run import build, crossed, start_rollout
-from utils.config import config_names, load_layers, merge, validate
-from utils.errors import ConfigError, fail
+from bn_mappo.config.schema import config_names, load_layers, merge, validate
+from bn_mappo.core.errors import ConfigError, fail
+from bn_mappo.envs.adapters.backends import settle
+from bn_mappo.training.trainer import build, crossed, start_rollout
 
 PARTS = ("environment", "acting", "dag_sampling", "update", "other")
 COUNTED, UNCOUNTED = 8, 2  # segments of a turn

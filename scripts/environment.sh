@@ -3,7 +3,7 @@
 make_environment() {
     local requirements="$1" stamp=".venv/.$1.installed"
     local wanted
-    wanted="$(cat requirements.txt "$requirements" | cksum)"
+    wanted="$(cat requirements.txt "$requirements" pyproject.toml setup.py | cksum)"
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
     local python="${PYTHON:-python3}"
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -13,5 +13,7 @@ make_environment() {
     echo "Making .venv from $requirements (a minute or two, only this time) ..."
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    mkdir -p .venv/typing && ln -sfn ../../src .venv/typing/bn_mappo  # where mypy finds the package by its name
     echo "$wanted" > "$stamp"
 }

@@ -1,70 +1,27 @@
-"""Command line: python src/main.py --config=ALG --env-config=ENV with key=value ... -> one recorded run."""
+"""Command line of a checkout: python src/main.py ARGUMENTS is bn-mappo ARGUMENTS, without anything installed."""
 
-import argparse
+import importlib.util
 import sys
-import warnings
 from pathlib import Path
 
-from envs.backends import refuse_without_game
-from utils.config import EXAMPLE, config_names, load_layers, preset_names
-from utils.errors import ConfigError, fail, unknown
-from utils.masking import conceal
+
+def load_checkout() -> None:
+    """Make this folder the package bn_mappo, whatever else is installed. Workers that are spawned do it likewise."""
+    folder = Path(__file__).resolve().parent
+    sys.path.sort(key=lambda entry: Path(entry or ".").resolve() == folder)  # its modules hide no others
+    spec = importlib.util.spec_from_file_location(
+        "bn_mappo", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["bn_mappo"] = package
+    spec.loader.exec_module(package)
 
 
-def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
-    """The names after --config and --env-config; everything else is Sacred's."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    parser.add_argument("--env-config")
-    options, rest = parser.parse_known_args(arguments)
-    for flag, given, kind in (("--config", options.config, "algs"), ("--env-config", options.env_config, "envs")):
-        if given is None:
-            raise ConfigError(f"{flag}=NAME is missing. Allowed: {', '.join(config_names(kind))}.\nExample: {EXAMPLE}")
-        if given not in config_names(kind):
-            raise unknown(flag, given, config_names(kind))
-    check_presets(options.env_config, rest)
-    return options.config, options.env_config, rest
-
-
-def check_presets(env: str, rest: list[str]) -> None:
-    """ConfigError where a word after `with` is neither KEY=VALUE, nor a preset of this environment, nor a file."""
-    for word in rest[rest.index("with") + 1 :] if "with" in rest else []:
-        if word.startswith("-"):
-            return
-        if "=" not in word and word not in preset_names(env) and not Path(word).is_file():
-            raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, preset_names(env))
-
-
-def main(arguments: list[str]) -> None:
-    """Run the command line; exit status 2: a user's mistake, 1: the run failed, 3: its environment failed too often."""
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
-    arguments = [conceal(argument) for argument in arguments]
-    if arguments and arguments[0] in ("-h", "--help", "help", "list"):
-        from listing import HELP, listing
-
-        print(listing() if arguments[0] == "list" else HELP)
-        return
-    try:
-        alg, env, rest = parse(arguments)
-        layers = load_layers(alg, env)
-        refuse_without_game(layers, rest)
-        from experiment import make_experiment  # here, for it takes a while, and environment workers import this file
-
-        experiment = make_experiment(alg, env, layers)
-    except ConfigError as error:
-        fail(error, 2)
-    try:
-        experiment.run_commandline([sys.argv[0], *rest])
-    except KeyboardInterrupt as interrupt:
-        sys.exit(128 + (interrupt.args[0] if interrupt.args else 2))
-    except SystemExit as stop:
-        if isinstance(stop.code, str):  # the usage text of Sacred's command line
-            fail(ConfigError(stop.code), 2)
-        if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has told it
-            sys.exit(2)
-        raise
-
+if "bn_mappo" not in sys.modules:
+    load_checkout()
 
 if __name__ == "__main__":
-    sys.argv[1:] = [conceal(argument) for argument in sys.argv[1:]]  # reports and wandb quote them
-    main(sys.argv[1:])
+    from bn_mappo.cli.entry import main
+
+    sys.exit(main())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import toy_envs
-from envs import REGISTRY
+from bn_mappo.envs.registry import REGISTRY
 
 
 @pytest.fixture

@@ -1,16 +1,19 @@
 """What several tests need: a configuration from overrides, and everything that stands on it."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-import main
-from components.episode_buffer import EpisodeBatch
-from envs.backends import settle
-from run import Setup, build, start_rollout
-from runners.rollout import Rollout
-from utils.config import Config, config_names, load_layers, merge, validate
+from bn_mappo.cli import train
+from bn_mappo.config.schema import Config, config_names, load_layers, merge, validate
+from bn_mappo.data.batch import EpisodeBatch
+from bn_mappo.envs.adapters.backends import settle
+from bn_mappo.training.collector import Rollout
+from bn_mappo.training.trainer import Setup, build, start_rollout
+
+MAIN = Path(__file__).parents[1] / "src" / "main.py"  # the command line of the checkout
 
 
 def make_config(alg: str = "bn_mappo", env: str = "aloha", **updates: Any) -> Config:
@@ -48,7 +51,7 @@ def run_main(arguments: list[str], captured: Any) -> tuple[int, str, str]:
     """Exit status, stdout and stderr (as capsys or capfd has it) of `python src/main.py ARGUMENTS`, in this process."""
     argv, sys.argv = sys.argv, ["src/main.py", *arguments]
     try:
-        main.main(arguments)
+        train.main(arguments)
         status = 0
     except SystemExit as stop:
         status = int(stop.code or 0)

@@ -5,8 +5,8 @@ from unittest import mock
 
 import numpy as np
 
-from envs.skirmish import Skirmish, core
-from envs.skirmish.data import MapData, build_map
+from bn_mappo.envs.games.skirmish import Skirmish, core
+from bn_mappo.envs.games.skirmish.data import MapData, build_map
 
 MIDDLE = [16, 16]
 
@@ -16,7 +16,7 @@ def scene(allies, enemies, floor="whole", batch_size=1, jitter=False, **env_args
     assert all([unit[0] for unit in side] == sorted(unit[0] for unit in side) for side in (allies, enemies))
     sides = [[{"unit": name, "count": 1, "at": MIDDLE} for name, _, _ in side] for side in (allies, enemies)]
     data = MapData(allies=sides[0], enemies=sides[1], enemy_target=None, floor=floor, episode_limit=1000)
-    with mock.patch("envs.skirmish.game.load_map", return_value=build_map("scene", data)):
+    with mock.patch("bn_mappo.envs.games.skirmish.game.load_map", return_value=build_map("scene", data)):
         game = Skirmish(batch_size, 0, **env_args)
     game.reset()
     for u, (_, x, y) in enumerate([*allies, *enemies]):

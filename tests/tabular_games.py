@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import torch
 
-from tabular.dags import Adjacency, parents
-from tabular.game import Array, Game, game_from_arrays
-from tabular.policy import Tables
+from bn_mappo.tabular.dags import Adjacency, parents
+from bn_mappo.tabular.game import Array, Game, game_from_arrays
+from bn_mappo.tabular.policy import Tables
 
 CASES = [  # (actions of each agent, number of states, seed)
     ((2, 2), 3, 0),

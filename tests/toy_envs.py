@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.multiagentenv import MultiAgentEnv
-from envs.vec_env import Array, BatchedGame, EnvInfo, Observation
+from bn_mappo.envs.multiagentenv import MultiAgentEnv
+from bn_mappo.envs.vec_env import Array, BatchedGame, EnvInfo, Observation
 
 
 class BitGame(BatchedGame):

@@ -1,0 +1,1 @@
+"""Statistics, pictures and studies of recorded runs."""

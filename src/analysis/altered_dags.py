@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from controllers.dag_controller import DAGMAC
-from modules.dag.generators import DAG, DAGGenerator, Noise, NoiseScale
-from modules.dag.ops import depth
+from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.modules.dag.generators import DAG, DAGGenerator, Noise, NoiseScale
+from bn_mappo.modules.dag.ops import depth
 
 LOSS_NOISE = "message_loss_noise"
 

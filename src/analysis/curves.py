@@ -8,10 +8,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.seed_statistics import Array, mean_intervals
-from recording.recorded import RecordedRun, group_key, read_metrics_safely
-from utils.errors import ConfigError, nearest
-from utils.tracking import series
+from bn_mappo.analysis.seed_statistics import Array, mean_intervals
+from bn_mappo.core.errors import ConfigError, nearest
+from bn_mappo.tracking.metrics import series
+from bn_mappo.tracking.recorded import RecordedRun, group_key, read_metrics_safely
 
 mpl.use("Agg")
 SHORTEST_SHARE = 0.5  # of the longest run of a group, below which a run's curve is told to shorten the group's

@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from controllers.basic_controller import BasicMAC, Selection, Step
-from envs import is_batched, make_vec_env
-from envs.film import Film
-from envs.vec_env import Array, VecEnv
-from runners.evaluation import Watcher, evaluate
-from utils.config import Config
+from bn_mappo.config.schema import Config
+from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.envs.film import Film
+from bn_mappo.envs.registry import is_batched, make_vec_env
+from bn_mappo.envs.vec_env import Array, VecEnv
+from bn_mappo.training.evaluator import Watcher, evaluate
 
 
 class Episode(NamedTuple):

@@ -18,13 +18,13 @@ import torch
 from scipy.special import entr
 from torch import Tensor
 
-from analysis.altered_dags import GivenDAG, acting_along
-from analysis.paired_episodes import Visits, select
-from components.action_selectors import mask_logits
-from controllers.basic_controller import Step
-from controllers.dag_controller import DAGMAC
-from envs.vec_env import Array
-from utils.seeding import Generators
+from bn_mappo.analysis.altered_dags import GivenDAG, acting_along
+from bn_mappo.analysis.paired_episodes import Visits, select
+from bn_mappo.controllers.basic_controller import Step
+from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.core.seeding import Generators
+from bn_mappo.envs.vec_env import Array
+from bn_mappo.modules.action_selectors import mask_logits
 
 LARGEST_JOINT = 4096  # joint actions up to which a state is enumerated
 SAMPLES = 128  # joint actions drawn in a state that is not

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from controllers.basic_controller import Selection, Step
-from controllers.dag_controller import DAGMAC
-from envs import is_batched, make_vec_env
-from envs.vec_env import Array, Observation, StepResult, VecEnv
-from runners.evaluation import Watcher, evaluate
-from utils.config import Config
-from utils.seeds import derive_seed
+from bn_mappo.config.schema import Config
+from bn_mappo.controllers.basic_controller import Selection, Step
+from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.core.seeds import derive_seed
+from bn_mappo.envs.registry import is_batched, make_vec_env
+from bn_mappo.envs.vec_env import Array, Observation, StepResult, VecEnv
+from bn_mappo.training.evaluator import Watcher, evaluate
 
 
 class FirstEpisodes(VecEnv):

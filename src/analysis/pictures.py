@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from analysis.episode import Episode
-from envs.references import References
-from envs.vec_env import Array, EnvInfo
-from utils.config import Config
-from utils.tracking import series
+from bn_mappo.analysis.episode import Episode
+from bn_mappo.config.schema import Config
+from bn_mappo.envs.references import References
+from bn_mappo.envs.vec_env import Array, EnvInfo
+from bn_mappo.tracking.metrics import series
 
 mpl.use("Agg")
 BLUE, ORANGE, GREY, GREEN = "#2f6db3", "#d9822b", "#8a8f98", "#3a9d5d"

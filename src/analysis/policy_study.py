@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from analysis.altered_dags import ImpairedDAG, acting_along
-from analysis.information import Information, is_enumerable, measure
-from analysis.paired_episodes import Episodes, PairedEpisodes, Visits, one_of_each
-from analysis.progress import Report
-from analysis.seed_statistics import mean_intervals
-from controllers.dag_controller import DAGMAC
-from envs.vec_env import Array
-from modules.dag.ops import communication, density, depth
-from utils.config import Config
-from utils.seeding import Generators
-from utils.seeds import derive_seed
+from bn_mappo.analysis.altered_dags import ImpairedDAG, acting_along
+from bn_mappo.analysis.information import Information, is_enumerable, measure
+from bn_mappo.analysis.paired_episodes import Episodes, PairedEpisodes, Visits, one_of_each
+from bn_mappo.analysis.seed_statistics import mean_intervals
+from bn_mappo.config.schema import Config
+from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.core.progress import Report
+from bn_mappo.core.seeding import Generators
+from bn_mappo.core.seeds import derive_seed
+from bn_mappo.envs.vec_env import Array
+from bn_mappo.modules.dag.ops import communication, density, depth
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from analysis.episode import record_episode
-from controllers.basic_controller import BasicMAC
-from envs import is_batched
-from envs.film import Film
-from envs.vec_env import VecEnv
-from utils.config import Config
-from utils.errors import RunError
+from bn_mappo.analysis.episode import record_episode
+from bn_mappo.config.schema import Config
+from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.core.errors import RunError
+from bn_mappo.envs.film import Film
+from bn_mappo.envs.registry import is_batched
+from bn_mappo.envs.vec_env import VecEnv
 
 
 def save_film(film: Film, folder: Path, name: str) -> Path:
     """The film as a file of that name, numbered where it is taken; RunError where it cannot be written."""
-    from utils.animation import keep  # here, for the plotting library takes seconds to import
+    from bn_mappo.envs.animation import keep  # here, for the plotting library takes seconds to import
 
     try:
         return keep(folder, name, film.animate)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.policy_study import Mean, Study, mean_interval
+from bn_mappo.analysis.policy_study import Mean, Study, mean_interval
 
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}"

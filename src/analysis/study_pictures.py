@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.policy_study import Mean, Study, mean_interval
+from bn_mappo.analysis.policy_study import Mean, Study, mean_interval
 
 mpl.use("Agg")
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8f98"  # told apart by colour-blind eyes too

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import torch
 
-from controllers.dag_controller import DAGMAC
-from run import build
-from utils.checkpoint import find_checkpoint, read_checkpoint
-from utils.config import Config, default_values, merge, validate
-from utils.errors import ConfigError
+from bn_mappo.config.schema import Config, default_values, merge, validate
+from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.training.checkpoint import find_checkpoint, read_checkpoint
+from bn_mappo.training.trainer import build
 
 
 class TrainedPolicy(NamedTuple):

@@ -1,8 +1,8 @@
 """Multi-agent controllers: how agents come to their actions."""
 
-from controllers.basic_controller import BasicMAC
-from controllers.dag_controller import DAGMAC
-from utils.registry import Registry
+from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.core.registry import Registry
 
 REGISTRY: Registry = Registry("mac")
 REGISTRY.register("basic_mac", "agents act independently")(BasicMAC)

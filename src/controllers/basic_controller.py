@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from components.action_selectors import choose, gumbel_noise, log_prob_of, mask_logits
-from components.episode_buffer import EpisodeBatch, Field, Scheme
-from components.losses import log_prob_and_entropy
-from envs.vec_env import EnvInfo
-from modules.agents.actor import Actor, ActorSpec
-from utils.config import Config
-from utils.seeding import Generators
+from bn_mappo.config.schema import Config
+from bn_mappo.core.seeding import Generators
+from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
+from bn_mappo.envs.vec_env import EnvInfo
+from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_and_entropy, log_prob_of, mask_logits
+from bn_mappo.modules.agents.actor import Actor, ActorSpec
 
 
 class Step(NamedTuple):

@@ -4,16 +4,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.action_selectors import choose, gumbel_noise, log_prob_of
-from components.episode_buffer import EpisodeBatch, Field, Scheme
-from components.schedules import Linear
-from controllers.basic_controller import BasicMAC, Evaluation, Selection, Step
-from envs.vec_env import EnvInfo
-from modules.dag.generators import DAG, DAGGenerator, NoiseScale
-from modules.dag.generators import REGISTRY as GENERATORS
-from modules.dag.ops import communication, density, depth
-from utils.config import Config, schedule
-from utils.seeding import Generators
+from bn_mappo.config.schema import Config, schedule
+from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation, Selection, Step
+from bn_mappo.core.schedules import Linear
+from bn_mappo.core.seeding import Generators
+from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
+from bn_mappo.envs.vec_env import EnvInfo
+from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_of
+from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale
+from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS
+from bn_mappo.modules.dag.ops import communication, density, depth
 
 STATISTICS = ("dag_density", "dag_edges", "dag_depth", "dag_bytes", "kl_to_empty_dag")
 

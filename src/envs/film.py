@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from envs.vec_env import Array
+from bn_mappo.envs.vec_env import Array
 
 
 class Film(Protocol):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.vec_env import Array, BatchedGame, EnvInfo
+from bn_mappo.envs.vec_env import Array, BatchedGame, EnvInfo
 
 
 class EpisodeLostError(Exception):

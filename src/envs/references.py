@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from envs.vec_env import Array, BatchedGame, Policy, VecEnv
-from utils.seeds import derive_seed
+from bn_mappo.core.seeds import derive_seed
+from bn_mappo.envs.vec_env import Array, BatchedGame, Policy, VecEnv
 
 References = dict[str, dict[str, float]]  # mean facts of an episode (`return`, ...) by the name of a policy
 

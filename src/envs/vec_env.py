@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from envs.film import Film
-    from tabular.game import TabularModel
+    from bn_mappo.envs.film import Film
+    from bn_mappo.tabular.game import TabularModel
 
 Array = NDArray[Any]
 Policy = Callable[[], Array]  # the joint actions [B, N] for the present state of the game it was made for

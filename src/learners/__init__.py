@@ -1,8 +1,8 @@
 """Learners: how a controller improves from recorded segments."""
 
-from learners.bn_mappo import BNMAPPOLearner
-from learners.ppo_learner import PPOLearner
-from utils.registry import Registry
+from bn_mappo.core.registry import Registry
+from bn_mappo.learners.bn_mappo import BNMAPPOLearner
+from bn_mappo.learners.ppo_learner import PPOLearner
 
 REGISTRY: Registry = Registry("learner")
 REGISTRY.register("ppo_learner", "PPO: MAPPO with cv_critic, IPPO with ac_critic")(PPOLearner)

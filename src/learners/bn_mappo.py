@@ -2,16 +2,16 @@
 
 from torch import Tensor
 
-from components.episode_buffer import EpisodeBatch
-from components.losses import clipped_surrogate, masked_mean, normalised
-from components.schedules import DensityTarget
-from controllers.basic_controller import BasicMAC, Evaluation
-from envs.vec_env import EnvInfo
-from learners.ppo_learner import PPOLearner, Statistics, Targets
-from modules.dag.ops import density
-from utils.config import Config
-from utils.errors import ConfigError
-from utils.seeding import Generators
+from bn_mappo.config.schema import Config
+from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.schedules import DensityTarget
+from bn_mappo.core.seeding import Generators
+from bn_mappo.data.batch import EpisodeBatch
+from bn_mappo.envs.vec_env import EnvInfo
+from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised
+from bn_mappo.learners.ppo_learner import PPOLearner, Statistics, Targets
+from bn_mappo.modules.dag.ops import density
 
 
 class BNMAPPOLearner(PPOLearner):

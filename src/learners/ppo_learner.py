@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from components.episode_buffer import EpisodeBatch, Field, Scheme
-from components.flat_parameters import FlatParameters, clip_gradients
-from components.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
-from components.returns import generalised_advantages
-from components.running_stats import RunningMoments
-from controllers.basic_controller import BasicMAC, Evaluation
-from envs.vec_env import EnvInfo
-from modules.critics.critics import REGISTRY as CRITICS
-from modules.critics.critics import Critic
-from utils.config import Config, schedule
-from utils.errors import RunError
-from utils.seeding import Generators
+from bn_mappo.config.schema import Config, schedule
+from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
+from bn_mappo.core.errors import RunError
+from bn_mappo.core.seeding import Generators
+from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
+from bn_mappo.envs.vec_env import EnvInfo
+from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients
+from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
+from bn_mappo.learners.returns import generalised_advantages
+from bn_mappo.learners.running_stats import RunningMoments
+from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
+from bn_mappo.modules.critics.critics import Critic
 
 Statistics = dict[str, Tensor]
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tabular.best_response import Deviation, nash_gap
-from tabular.dags import Adjacency
-from tabular.evaluation import Evaluation, evaluate, start_value
-from tabular.game import Array, Game
-from tabular.gradient import policy_gradient
-from tabular.policy import Tables
-from utils.errors import ConfigError
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.tabular.best_response import Deviation, nash_gap
+from bn_mappo.tabular.dags import Adjacency
+from bn_mappo.tabular.evaluation import Evaluation, evaluate, start_value
+from bn_mappo.tabular.game import Array, Game
+from bn_mappo.tabular.gradient import policy_gradient
+from bn_mappo.tabular.policy import Tables
 
 RELEASED_STEP = 0.01  # on the unnormalised mu of the released code
 

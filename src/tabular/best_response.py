@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tabular.dags import Adjacency, family
-from tabular.evaluation import Evaluation, action_values, evaluate, policy_values, start_value
-from tabular.game import Array, Game
-from tabular.gradient import sum_out
-from tabular.policy import Tables, others_policy
+from bn_mappo.tabular.dags import Adjacency, family
+from bn_mappo.tabular.evaluation import Evaluation, action_values, evaluate, policy_values, start_value
+from bn_mappo.tabular.game import Array, Game
+from bn_mappo.tabular.gradient import sum_out
+from bn_mappo.tabular.policy import Tables, others_policy
 
 Deviation = Literal["augmented", "state_only"]
 DEVIATIONS: tuple[Deviation, ...] = ("augmented", "state_only")

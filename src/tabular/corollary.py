@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tabular.ascent import ascend
-from tabular.coverage import Coverage, coverage
-from tabular.dags import named_dag
-from tabular.game import Array, Game, game_from_arrays
-from tabular.optimum import optimal_value, price_of_anarchy
-from tabular.policy import normal_logits
+from bn_mappo.tabular.ascent import ascend
+from bn_mappo.tabular.coverage import Coverage, coverage
+from bn_mappo.tabular.dags import named_dag
+from bn_mappo.tabular.game import Array, Game, game_from_arrays
+from bn_mappo.tabular.optimum import optimal_value, price_of_anarchy
+from bn_mappo.tabular.policy import normal_logits
 
 OPTIMAL_POA = 0.99  # a run at or above this counts as optimal
 STEP_SIZE = 0.5

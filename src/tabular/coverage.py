@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tabular.dags import Adjacency, parents
-from tabular.evaluation import Evaluation
-from tabular.game import Array, Game
-from tabular.gradient import action_probability, conditional_action_values
-from tabular.policy import table_shape
+from bn_mappo.tabular.dags import Adjacency, parents
+from bn_mappo.tabular.evaluation import Evaluation
+from bn_mappo.tabular.game import Array, Game
+from bn_mappo.tabular.gradient import action_probability, conditional_action_values
+from bn_mappo.tabular.policy import table_shape
 
 LOST_BELOW = 0.01  # probability that the parents play a^P in s; d(s) itself is at least (1 - gamma) mu(s)
 WRONG_ABOVE = 0.01  # of r_max - r_min: what the agent's own policy gives up in (s, a^P), against its best action there

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from utils.errors import ConfigError, unknown
+from bn_mappo.core.errors import ConfigError, unknown
 
 Adjacency = npt.NDArray[np.int64]
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabular.game import Array, Game
-from tabular.policy import Tables, joint_policy, local_policies
+from bn_mappo.tabular.game import Array, Game
+from bn_mappo.tabular.policy import Tables, joint_policy, local_policies
 
 
 class Evaluation(NamedTuple):

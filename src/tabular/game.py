@@ -12,15 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from envs.coordination_game import (
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.envs.games.coordination_game import (
     RewardBound,
     all_states,
     default_difference_bound,
     next_state_distribution,
     state_reward,
 )
-from envs.vec_env import Observation
-from utils.errors import ConfigError
+from bn_mappo.envs.vec_env import Observation
 
 Array = npt.NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tabular.game import Game, game_from_arrays
-from utils.errors import ConfigError, unknown
+from bn_mappo.core.errors import ConfigError, unknown
+from bn_mappo.tabular.game import Game, game_from_arrays
 
 KEYS = ("P", "r", "gamma", "mu")
 

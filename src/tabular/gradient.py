@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tabular.dags import Adjacency, family, parents
-from tabular.evaluation import Evaluation
-from tabular.game import Array, Game
-from tabular.policy import Tables
+from bn_mappo.tabular.dags import Adjacency, family, parents
+from bn_mappo.tabular.evaluation import Evaluation
+from bn_mappo.tabular.game import Array, Game
+from bn_mappo.tabular.policy import Tables
 
 
 def sum_out(array: Array, kept: tuple[int, ...]) -> Array:

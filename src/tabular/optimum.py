@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tabular.best_response import best_response
-from tabular.evaluation import start_value
-from tabular.game import Array, Game
-from utils.errors import ConfigError
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.tabular.best_response import best_response
+from bn_mappo.tabular.evaluation import start_value
+from bn_mappo.tabular.game import Array, Game
 
 
 def single_agent_view(game: Game) -> Game:

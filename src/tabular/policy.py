@@ -5,8 +5,8 @@ from functools import reduce
 
 import numpy as np
 
-from tabular.dags import Adjacency, family
-from tabular.game import Array, Game
+from bn_mappo.tabular.dags import Adjacency, family
+from bn_mappo.tabular.game import Array, Game
 
 Tables = list[Array]  # one array per agent i: [*d, B, S], d_j = A_j for j in P^i+ and 1 for the other agents
 

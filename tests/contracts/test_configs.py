@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 
-from controllers import REGISTRY as MACS
-from envs.backends import settle
+from bn_mappo.config.schema import config_names, load_layers, load_preset, merge, preset_names, validate
+from bn_mappo.controllers import REGISTRY as MACS
+from bn_mappo.envs.adapters.backends import settle
+from bn_mappo.learners import REGISTRY as LEARNERS
+from bn_mappo.modules.agents.encoders import REGISTRY as AGENTS
+from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
+from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from helpers import make_config, make_rollout
-from learners import REGISTRY as LEARNERS
-from modules.agents.encoders import REGISTRY as AGENTS
-from modules.critics.critics import REGISTRY as CRITICS
-from modules.dag.generators import REGISTRY as DAG_GENERATORS
-from utils.config import config_names, load_layers, load_preset, merge, preset_names, validate
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 

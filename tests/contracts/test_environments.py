@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from envs import REGISTRY, fill_env_args, is_batched, make_vec_env
-from envs.vec_env import Observation
+from bn_mappo.config.schema import config_names, load_layers
+from bn_mappo.envs.registry import REGISTRY, fill_env_args, is_batched, make_vec_env
+from bn_mappo.envs.vec_env import Observation
 from helpers import make_config
-from utils.config import config_names, load_layers
 
 ENV_CONFIGS = config_names("envs")
 BATCHED = [name for name in ENV_CONFIGS if is_batched(load_layers("mappo", name)["env"])]

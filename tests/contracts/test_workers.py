@@ -10,11 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from envs import make_vec_env
-from envs.subproc_vec_env import SubprocVecEnv
+from bn_mappo.core.errors import RunError, WorkerError
+from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.envs.vector.subproc import SubprocVecEnv
 from helpers import make_config
 from toy_envs import FaultyGame
-from utils.errors import RunError, WorkerError
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_too_many_failures_in_a_row_end_the_run(tmp_path):
 def test_workers_end_with_the_process_that_started_them():
     """kill -9 of a run leaves no environment process."""
     program = (
-        "import sys, time; sys.path[:0] = ['src', 'tests']\n"
+        "import time\n"
         "from contracts.test_workers import Factory, SubprocVecEnv\n"
         "if __name__ == '__main__':\n"
         "    factory = Factory('', 'die')\n"
@@ -183,7 +183,6 @@ def test_an_episode_that_ends_well_ends_the_row_of_failures(starcraft):
 def test_games_end_with_a_run_that_is_killed_while_one_hangs(starcraft):
     """kill -9 of a run leaves no game, though a stuck worker does not see it."""
     program = (
-        "import sys; sys.path[:0] = ['src', 'tests']\n"
         "from contracts.test_workers import STOP, make_starcraft\n"
         "if __name__ == '__main__':\n"
         "    env = make_starcraft(timeout_s=600.0)\n"

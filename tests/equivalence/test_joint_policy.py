@@ -6,10 +6,10 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from components.episode_buffer import EpisodeBatch
-from controllers.basic_controller import Step
+from bn_mappo.controllers.basic_controller import Step
+from bn_mappo.data.batch import EpisodeBatch
+from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from helpers import make_config, make_rollout, train_updates
-from modules.dag.generators import REGISTRY as DAG_GENERATORS
 
 CASES = ["full", "line", "random", "gumbel_sinkhorn", "plackett_luce"]  # generators, and the learned one's orders
 FORMS = [

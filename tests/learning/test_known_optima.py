@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-import run
+from bn_mappo.training import trainer
 from helpers import make_config
 
 SETTINGS = {
@@ -22,11 +22,11 @@ SETTINGS = {
 
 def train(config) -> tuple[float, float]:
     """Greedy and sampled mean return after training."""
-    setup = run.build(config)
-    rollout = run.start_rollout(config, setup)
+    setup = trainer.build(config)
+    rollout = trainer.start_rollout(config, setup)
     for t_env in range(0, config.t_max, config.batch_size_run * config.segment_length):
         setup.learner.train(rollout.run_segment(t_env / config.t_max), t_env)
-    tester = run.Tester(config, setup.mac)
+    tester = trainer.Tester(config, setup.mac)
     return tuple(float(np.mean(tester(config.t_max, greedy)["return"])) for greedy in (True, False))
 
 
@@ -64,8 +64,8 @@ def test_an_order_that_depends_on_the_context_beats_every_fixed_one(toys, settin
 
 def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):
     config = make_config("bn_mappo", **SETTINGS, dag__permutation="gumbel_sinkhorn")
-    setup = run.build(config)
-    rollout = run.start_rollout(config, setup)
+    setup = trainer.build(config)
+    rollout = trainer.start_rollout(config, setup)
     for t_env in range(0, config.t_max, 256):
         setup.learner.train(rollout.run_segment(0.0), t_env)
     dag = setup.mac.generate(torch.from_numpy(rollout.observation.obs), None, None, 1.0)

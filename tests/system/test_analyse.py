@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-import analyse
-from analysis.trained_policy import load_policy
+from bn_mappo.analysis.trained_policy import load_policy
+from bn_mappo.cli import analyse
+from bn_mappo.training.checkpoint import save_checkpoint
 from helpers import make_config, make_rollout
-from utils.checkpoint import save_checkpoint
 
 
 def save_run(folder, alg: str = "bn_mappo", **updates):

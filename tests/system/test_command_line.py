@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
+from bn_mappo.config.schema import config_names
 from helpers import run_main
-from utils.config import config_names
 
 CG = ["--config=mappo", "--env-config=coordination_game"]
 ALOHA = ["--config=bn_mappo", "--env-config=aloha"]
@@ -85,7 +85,7 @@ def test_a_mistake_is_met_before_anything_starts(in_empty_folder, capsys, names,
 def test_a_bad_yaml_file_is_named(in_empty_folder, capsys, content, monkeypatch):
     import shutil
 
-    from utils import config
+    from bn_mappo.config import schema as config
 
     shutil.copytree(config.CONFIG_DIR, in_empty_folder / "config")
     monkeypatch.setattr(config, "CONFIG_DIR", in_empty_folder / "config")

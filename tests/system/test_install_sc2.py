@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from envs.starcraft2_install import problems
+from bn_mappo.envs.adapters.starcraft2_install import problems
 
 SCRIPT = Path(__file__).parents[2] / "install_sc2.sh"
 pytestmark = pytest.mark.skipif(

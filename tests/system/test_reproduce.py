@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reproduce import main
-from tabular.figure3 import Plan, coordination_cases, run_case, seed_batches
-from tabular.figure3_claims import by_key, judge
+from bn_mappo.cli.reproduce import main
+from bn_mappo.paper.figure3 import Plan, coordination_cases, run_case, seed_batches
+from bn_mappo.paper.figure3_claims import by_key, judge
 
 SCRIPT = Path(__file__).parents[2] / "src" / "reproduce.py"
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reproduce import main
-from reproduction.figure4_plan import coordination_panel
-from reproduction.grid import Cell, check_settings, run_grid
-from utils.errors import ConfigError
+from bn_mappo.cli.reproduce import main
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.paper.figure4_plan import coordination_panel
+from bn_mappo.paper.grid import Cell, check_settings, run_grid
 
 SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reproduce import main
+from bn_mappo.cli.reproduce import main
 
 
 @pytest.fixture(scope="module")

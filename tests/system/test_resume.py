@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
-import main
-from learners.ppo_learner import PPOLearner
-from runners.rollout import Rollout
-from utils.checkpoint import find_checkpoint, read_checkpoint
-from utils.errors import RunError
-from utils.tracking import read_metrics
+from bn_mappo.cli import train
+from bn_mappo.core.errors import RunError
+from bn_mappo.learners.ppo_learner import PPOLearner
+from bn_mappo.tracking.metrics import read_metrics
+from bn_mappo.training.checkpoint import find_checkpoint, read_checkpoint
+from bn_mappo.training.collector import Rollout
+from helpers import MAIN
 
 SETTINGS = [
     "t_max=1600",
@@ -39,11 +40,10 @@ SETTINGS = [
 ]
 CONFIG = ["--config=bn_mappo", "--env-config=aloha", "with", *SETTINGS]
 RUNS = Path("results/sacred/bn_mappo/aloha")
-SRC = Path(main.__file__)
 
 
 def start(*arguments: str, **options) -> subprocess.Popen:
-    command = [sys.executable, str(SRC), *CONFIG, *arguments]
+    command = [sys.executable, str(MAIN), *CONFIG, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
 
 
@@ -57,7 +57,7 @@ def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
 def in_process(*arguments: str) -> None:
     argv, sys.argv = sys.argv, ["src/main.py"]
     try:
-        main.main([*CONFIG, *arguments])
+        train.main([*CONFIG, *arguments])
     finally:
         sys.argv = argv
 
@@ -193,7 +193,7 @@ def test_the_printed_command_goes_on_with_the_run(tmp_path, monkeypatch, capsys)
     printed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Go on:"))
     arguments = shlex.split(printed.removeprefix("Go on:"))[2:]
     assert "name=mine" not in arguments and "dag.edge_index=rank" in arguments
-    main.main(arguments)
+    train.main(arguments)
     assert "note: resumed with another" not in capsys.readouterr().out
     assert state_of(RUNS / "2")["t_env"] == 3200
 

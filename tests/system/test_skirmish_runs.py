@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.skirmish import film
+from bn_mappo.analysis.report import table
+from bn_mappo.envs.games.skirmish import film
 from helpers import run_main
-from report import table
 
 SMALL = ["env_args.map_name=3m", "batch_size_run=4", "batch_size=4", "segment_length=10", "hidden_dim=16"]
 SMALL += ["test_nepisode=3", "t_max=80", "log_interval=40", "test_interval=80", "dag.edge_bias=3"]

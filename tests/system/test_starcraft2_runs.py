@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bn_mappo.tracking.metrics import read_metrics
+from bn_mappo.training.trainer import Training
 from helpers import run_main
-from run import Training
-from utils.tracking import read_metrics
 
 RUNS = Path("results/sacred/mappo")
 COMMAND = ["--config=mappo", "--env-config=sc2", "with"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sacred import SETTINGS, Experiment
 
-from recording.files import run_key
-from recording.mirror import Mirror
-from recording.run_folder import RunFolder
-from recording.sinks import SacredScalars
-from utils.tracking import MetricLog
+from bn_mappo.tracking.files import run_key
+from bn_mappo.tracking.metrics import MetricLog
+from bn_mappo.tracking.mirror import Mirror
+from bn_mappo.tracking.run_folder import RunFolder
+from bn_mappo.tracking.sinks import SacredScalars
 
 SETTINGS.CAPTURE_MODE = "sys"
 
@@ -46,7 +46,7 @@ def record(root, n_rows=20, url="", pace_s=0.0, at=None, continues=None, before=
 
 def key_of(folder: Path) -> str:
     """The run's key."""
-    from recording.files import read_json
+    from bn_mappo.tracking.files import read_json
 
     return run_key(folder, read_json(folder / "run.json"))
 

@@ -10,9 +10,9 @@ import gridfs
 import pytest
 from sacred.observers import MongoObserver
 
-import sync
-from recording import mirror, mongo
-from recording.files import read_json
+from bn_mappo.cli import sync
+from bn_mappo.tracking import mirror, mongo
+from bn_mappo.tracking.files import read_json
 from tracking.sacred_runs import key_of, record
 
 secantus = pytest.importorskip("secantus", reason="secantusdb, the server for tests, is not installed")
@@ -88,7 +88,7 @@ def test_a_dead_run_is_found_and_marked(tmp_path, url, capsys):
 
 def environment():
     root = Path(__file__).parents[2]
-    return {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root / 'tests'}"}
+    return {**os.environ, "PYTHONPATH": str(root / "tests")}
 
 
 def test_long_metrics_are_thinned(tmp_path, url, monkeypatch, capsys):

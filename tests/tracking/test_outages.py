@@ -2,11 +2,11 @@
 
 import pytest
 
-import sync
-from recording import mirror, mongo
+from bn_mappo.cli import sync
+from bn_mappo.tracking import mirror, mongo
+from bn_mappo.tracking.metrics import read_rows
 from tracking.sacred_runs import record
 from tracking.server import server  # noqa: F401  a fixture
-from utils.tracking import read_rows
 
 ROWS, PACE_S = 40, 0.1
 LONGEST_EXIT_S = 10.0

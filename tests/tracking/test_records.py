@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-import main
-from recording.files import is_alive, read_json, write_json
-from recording.sinks import check_packages
+from bn_mappo.cli import train
+from bn_mappo.core import secrets
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.tracking.files import is_alive, read_json, write_json
+from bn_mappo.tracking.metrics import MetricLog, read_metrics, read_rows
+from bn_mappo.tracking.sinks import check_packages
+from helpers import MAIN
 from tracking.sacred_runs import record
-from utils import masking
-from utils.errors import ConfigError
-from utils.tracking import MetricLog, read_metrics, read_rows
 
 SMALL = [
     "t_max=1280",
@@ -58,7 +59,7 @@ def test_metrics_are_strict_json_whatever_their_type(tmp_path):
 
 
 def test_all_files_of_a_run_are_strict_json():
-    main.main([*CG, "with", *SMALL])
+    train.main([*CG, "with", *SMALL])
     for path in FOLDER.glob("*.json"):
         json.loads(path.read_text(), parse_constant=refuse)
     metrics, rows = read_json(FOLDER / "metrics.json"), read_metrics(FOLDER)
@@ -113,9 +114,9 @@ def test_the_lock_tells_who_is_alive(tmp_path):
     ],
 )
 def test_masking(given, shown):
-    assert masking.mask(given) == shown == masking.mask(shown)
-    masking.conceal(given)
-    assert masking.reveal(shown.removeprefix("mongo_url=")) == given.removeprefix("mongo_url=")
+    assert secrets.mask(given) == shown == secrets.mask(shown)
+    secrets.conceal(given)
+    assert secrets.reveal(shown.removeprefix("mongo_url=")) == given.removeprefix("mongo_url=")
 
 
 @pytest.mark.slow
@@ -130,7 +131,7 @@ def test_no_password_anywhere(tmp_path, source):
         (tmp_path / "own.json").write_text(json.dumps({"mongo_url": url}))
         arguments.insert(0, "own.json")
     variables = {**os.environ, **({"MONGO_URL": url} if source == "environment" else {})}
-    command = [sys.executable, main.__file__, *CG, "with", *arguments]
+    command = [sys.executable, str(MAIN), *CG, "with", *arguments]
     done = subprocess.run(command, env=variables, capture_output=True, timeout=300)
     if source == "file":  # Sacred records such files as they are
         assert done.returncode == 2 and b"set MONGO_URL" in done.stderr and b"s3cr3t" not in done.stderr
@@ -157,7 +158,7 @@ def test_mistakes_about_records_are_met_before_anything_starts(tmp_path, capsys,
         (["wandb_mode=on"], ["'offline' or 'online'"]),
     ):
         with pytest.raises(SystemExit) as stop:
-            main.main([*CG, "with", *SMALL, *arguments])
+            train.main([*CG, "with", *SMALL, *arguments])
         told = capsys.readouterr().err
         assert stop.value.code == 2 and "Traceback" not in told and ":pw@" not in told
         for words in expected:
@@ -170,7 +171,7 @@ def test_mistakes_about_records_are_met_before_anything_starts(tmp_path, capsys,
         with monkeypatch.context() as without, pytest.raises(SystemExit) as stop:
             without.setitem(sys.modules, package, None)
             without.setattr("importlib.util.find_spec", lambda name, p=package: None if name == p else FIND_SPEC(name))
-            main.main([*CG, "with", *SMALL, argument])
+            train.main([*CG, "with", *SMALL, argument])
         assert stop.value.code == 2 and f"'{package}' is not installed" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -185,7 +186,7 @@ def test_a_full_disk_ends_the_run_with_a_checkpoint_and_a_clear_error(monkeypatc
 
     monkeypatch.setattr(MetricLog, "log", full)
     with pytest.raises(SystemExit) as stop:
-        main.main([*CG, "with", *SMALL])
+        train.main([*CG, "with", *SMALL])
     told = capsys.readouterr().err
     assert stop.value.code == 1 and "Traceback" not in told
     assert "No space left on device" in told and "The checkpoint of step 640 is saved" in told
@@ -198,7 +199,7 @@ def test_a_full_disk_ends_the_run_with_a_checkpoint_and_a_clear_error(monkeypatc
 def test_files_that_may_not_grow_any_more(tmp_path):
     """A real limit of the system: no file beyond 30 kB, so checkpoints fail; what is there stays whole."""
     done = subprocess.run(
-        [sys.executable, main.__file__, *CG, "with", *SMALL, "hidden_dim=64"],
+        [sys.executable, str(MAIN), *CG, "with", *SMALL, "hidden_dim=64"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
         capture_output=True,
         text=True,
@@ -216,7 +217,7 @@ def test_files_that_may_not_grow_any_more(tmp_path):
 def test_tensorboard_and_wandb_get_the_metrics(capsys):
     pytest.importorskip("tensorboard")
     pytest.importorskip("wandb")
-    main.main([*CG, "with", *SMALL, "use_tensorboard=True", "use_wandb=True"])
+    train.main([*CG, "with", *SMALL, "use_tensorboard=True", "use_wandb=True"])
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(FOLDER / "tensorboard"))

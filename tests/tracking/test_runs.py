@@ -2,8 +2,8 @@
 
 import pytest
 
-import runs
-from recording.files import read_json, write_json
+from bn_mappo.cli import runs
+from bn_mappo.tracking.files import read_json, write_json
 from tracking.sacred_runs import key_of, record
 
 

@@ -5,21 +5,21 @@ import pytest
 import torch
 from scipy.special import entr
 
-from analysis.altered_dags import ImpairedDAG, acting_along
-from analysis.information import (
+from bn_mappo.analysis.altered_dags import ImpairedDAG, acting_along
+from bn_mappo.analysis.information import (
     exact_information,
     joint_actions,
     local_log_probs,
     measure,
     sampled_information,
 )
-from analysis.paired_episodes import PairedEpisodes, one_of_each
-from analysis.policy_study import Plan, Player, group_means, mean_interval, study
-from envs import make_vec_env
+from bn_mappo.analysis.paired_episodes import PairedEpisodes, one_of_each
+from bn_mappo.analysis.policy_study import Plan, Player, group_means, mean_interval, study
+from bn_mappo.core.seeding import Generators
+from bn_mappo.core.seeds import derive_seed
+from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.training.evaluator import evaluate
 from helpers import make_config, train_updates
-from runners.evaluation import evaluate
-from utils.seeding import Generators
-from utils.seeds import derive_seed
 
 SMALL = {"env_args__rows": 2, "env_args__columns": 2, "lr": 0.02, "dag__permutation": "gumbel_sinkhorn"}
 

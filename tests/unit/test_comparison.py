@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import trim_mean
 
-from analysis.comparison import interquartile_mean, interquartile_means, probability_of_improvement
+from bn_mappo.analysis.comparison import interquartile_mean, interquartile_means, probability_of_improvement
 
 
 def test_the_interquartile_mean_leaves_out_the_worst_and_the_best_quarter():

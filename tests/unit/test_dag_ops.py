@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from modules.dag.ops import communication, density, depth, is_acyclic, precedence
+from bn_mappo.modules.dag.ops import communication, density, depth, is_acyclic, precedence
 
 
 def random_graphs(n_agents: int, n_graphs: int, share: float, seed: int = 0) -> torch.Tensor:

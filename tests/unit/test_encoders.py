@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.agents.encoders import RNNEncoder
+from bn_mappo.modules.agents.encoders import RNNEncoder
 
 N, B, T, D, H = 3, 2, 5, 4, 6
 

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from envs.aloha import Aloha, neighbour_matrix
-from envs.aloha_policies import independent_sets
-from envs.coordination_game import CoordinationGame, all_states, next_state_distribution, optimal_value, state_reward
-from envs.references import play, reference_facts
+from bn_mappo.envs.games.aloha import Aloha, neighbour_matrix
+from bn_mappo.envs.games.aloha_policies import independent_sets
+from bn_mappo.envs.games.coordination_game import (
+    CoordinationGame,
+    all_states,
+    next_state_distribution,
+    optimal_value,
+    state_reward,
+)
+from bn_mappo.envs.references import play, reference_facts
 
 
 def slow_coordination_reward(bits: list[int], bound: int, strict: bool) -> float:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from controllers.basic_controller import Selection, Step
-from envs import make_vec_env
-from envs.vec_env import StepResult
+from bn_mappo.controllers.basic_controller import Selection, Step
+from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.envs.vec_env import StepResult
+from bn_mappo.training.evaluator import evaluate
+from bn_mappo.training.facts import FACTS_FILE, FactsRecorder, write_facts
+from bn_mappo.training.trainer import build
 from helpers import make_config
-from run import build
-from runners.evaluation import evaluate
-from runners.facts import FACTS_FILE, FactsRecorder, write_facts
 
 SIGHT = 9.0
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from envs import make_vec_env
-from envs.coordination_game import PAPER_GAMMA, optimal_value
+from bn_mappo.core.seeding import Generators
+from bn_mappo.envs.games.coordination_game import PAPER_GAMMA, optimal_value
+from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.training.collector import to_step
+from bn_mappo.training.exact_value import ExactValue, joint_policy
 from helpers import make_config, train_updates
-from runners.exact_value import ExactValue, joint_policy
-from runners.rollout import to_step
-from utils.seeding import Generators
 
 N = 3
 SETTINGS = {"env": "coordination_game", "env_args__n_agents": N, "lr": 0.05}

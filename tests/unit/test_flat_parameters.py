@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from components.flat_parameters import FlatParameters, clip_gradients
+from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients
 
 
 @pytest.fixture

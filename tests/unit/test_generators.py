@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.modules.dag.edges import straight_through_edges
+from bn_mappo.modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
+from bn_mappo.modules.dag.ops import is_acyclic
+from bn_mappo.modules.dag.permutation import PlackettLuceOrders, assign, is_best_order, plackett_luce_log_prob, sinkhorn
 from helpers import make_config
-from modules.dag.edges import straight_through_edges
-from modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
-from modules.dag.ops import is_acyclic
-from modules.dag.permutation import PlackettLuceOrders, assign, is_best_order, plackett_luce_log_prob, sinkhorn
-from utils.errors import ConfigError
 
 N_AGENTS, PARTS = 5, (5, 3)
 FORMS = [

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.layers import AgentLinear
+from bn_mappo.modules.layers import AgentLinear
 
 N, M, INPUTS, OUTPUTS = 3, 7, 5, 2
 

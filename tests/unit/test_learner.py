@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from components.losses import clipped_value_loss
+from bn_mappo.learners.losses import clipped_value_loss
+from bn_mappo.learners.ppo_learner import Targets
 from helpers import make_config, make_rollout, train_updates
-from learners.ppo_learner import Targets
 
 
 def test_mini_batches_are_a_partition_with_their_own_targets():

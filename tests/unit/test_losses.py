@@ -3,7 +3,8 @@
 import torch
 from torch.nn import functional
 
-from components.losses import clipped_surrogate, clipped_value_loss, log_prob_and_entropy, masked_mean
+from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean
+from bn_mappo.modules.action_selectors import log_prob_and_entropy
 
 rng = torch.Generator().manual_seed(0)
 

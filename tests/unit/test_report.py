@@ -5,7 +5,7 @@ import shlex
 import pytest
 from sacred.arg_parser import get_config_updates
 
-from report import as_word
+from bn_mappo.analysis.report import as_word
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from components.returns import generalised_advantages
-from components.running_stats import RunningMoments
+from bn_mappo.learners.returns import generalised_advantages
+from bn_mappo.learners.running_stats import RunningMoments
 from helpers import make_config, make_rollout
 
 GAMMA, LAMBDA = 0.9, 0.8

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.schedules import DensityTarget, Linear, staircase
+from bn_mappo.core.schedules import DensityTarget, Linear, staircase
 
 TARGET = DensityTarget(a=0.4, b=0.7, c=0.8, l_1=3, l_2=2, eta_start=1, eta_end=0, alpha_start=0.1, alpha_end=1.0)
 

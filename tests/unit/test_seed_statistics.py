@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.seed_statistics import median_interval, paired_difference, summarise
+from bn_mappo.analysis.seed_statistics import median_interval, paired_difference, summarise
 
 
 def test_summary_of_a_worked_example():

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from envs import check_env_args
-from envs.references import reference_facts
-from envs.skirmish import Skirmish, core
-from envs.skirmish.data import load_map, map_names
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.envs.games.skirmish import Skirmish, core
+from bn_mappo.envs.games.skirmish.data import load_map, map_names
+from bn_mappo.envs.references import reference_facts
+from bn_mappo.envs.registry import check_env_args
 from skirmish_scenes import kill, play, scene
-from utils.errors import ConfigError
 
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST, TARGET = range(7)
 FAR_AWAY = ["marine", 2, 2]

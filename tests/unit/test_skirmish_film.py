@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.episode import Recorder, record_episode
-from envs import make_vec_env
-from envs.skirmish import Skirmish
-from envs.skirmish.drawing import EDGE, SIDES, Picture
-from envs.skirmish.moments import between, view_of
+from bn_mappo.analysis.episode import Recorder, record_episode
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.envs import animation
+from bn_mappo.envs.games.skirmish import Skirmish
+from bn_mappo.envs.games.skirmish.drawing import EDGE, SIDES, Picture
+from bn_mappo.envs.games.skirmish.moments import between, view_of
+from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.training.evaluator import evaluate
+from bn_mappo.training.trainer import build
 from helpers import make_config
-from run import build
-from runners.evaluation import evaluate
 from skirmish_scenes import kill, play, scene
-from utils import animation
-from utils.errors import ConfigError
 
 STOP, TARGET = 1, 6
 

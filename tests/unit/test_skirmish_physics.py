@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from envs.skirmish import Skirmish, core
+from bn_mappo.envs.games.skirmish import Skirmish, core
 from skirmish_scenes import SlowLoop, kill, play, scene
 
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST, TARGET = range(7)

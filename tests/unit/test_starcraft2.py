@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from envs import check_env_args, fill_env_args, get_env_info
-from envs.backends import describe, run_metrics, settle
-from envs.multiagentenv import EpisodeLostError
-from envs.starcraft2 import MOST_STARTS, StarCraft2
-from envs.starcraft2_install import problems
+from bn_mappo.config.schema import load_layers, merge
+from bn_mappo.core.errors import ConfigError, WorkerError
+from bn_mappo.envs.adapters.backends import describe, run_metrics, settle
+from bn_mappo.envs.adapters.starcraft2 import MOST_STARTS, StarCraft2
+from bn_mappo.envs.adapters.starcraft2_install import problems
+from bn_mappo.envs.multiagentenv import EpisodeLostError
+from bn_mappo.envs.registry import check_env_args, fill_env_args, get_env_info
 from helpers import make_config, make_rollout
-from utils.config import load_layers, merge
-from utils.errors import ConfigError, WorkerError
 
 STOP, NORTH, ATTACK = 1, 2, 6
 EPYMARL = {  # every argument of EPyMARL's sc2.yaml, with its values

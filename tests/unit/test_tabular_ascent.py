@@ -5,17 +5,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tabular.ascent import ascend, released_step, theorem_step
-from tabular.best_response import certify_nash
-from tabular.corollary import demonstrate, one_state_game
-from tabular.coverage import LOST_BELOW, coverage
-from tabular.dags import named_dag
-from tabular.evaluation import evaluate
-from tabular.game import coordination_game
-from tabular.optimum import optimal_value
-from tabular.policy import normal_logits
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.tabular.ascent import ascend, released_step, theorem_step
+from bn_mappo.tabular.best_response import certify_nash
+from bn_mappo.tabular.corollary import demonstrate, one_state_game
+from bn_mappo.tabular.coverage import LOST_BELOW, coverage
+from bn_mappo.tabular.dags import named_dag
+from bn_mappo.tabular.evaluation import evaluate
+from bn_mappo.tabular.game import coordination_game
+from bn_mappo.tabular.optimum import optimal_value
+from bn_mappo.tabular.policy import normal_logits
 from tabular_games import CASES, deterministic, random_dag, random_game
-from utils.errors import ConfigError
 
 
 @pytest.mark.parametrize("case", CASES)

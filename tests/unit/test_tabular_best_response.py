@@ -5,11 +5,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tabular.best_response import certify_nash, nash_gains, nash_gap
-from tabular.dags import named_dag, parents
-from tabular.evaluation import evaluate
-from tabular.game import game_from_arrays
-from tabular.policy import normal_logits
+from bn_mappo.tabular.best_response import certify_nash, nash_gains, nash_gap
+from bn_mappo.tabular.dags import named_dag, parents
+from bn_mappo.tabular.evaluation import evaluate
+from bn_mappo.tabular.game import game_from_arrays
+from bn_mappo.tabular.policy import normal_logits
 from tabular_games import deterministic, random_dag, random_game, slow_start_value
 
 MATCH = game_from_arrays(np.ones((1, 2, 2, 1)), np.eye(2)[None], 0.5, [1.0], name="pay 1 for equal actions")

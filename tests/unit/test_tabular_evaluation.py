@@ -5,14 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from envs.coordination_game import optimal_value as closed_form_optimum
-from tabular.dags import named_dag
-from tabular.evaluation import evaluate, start_value
-from tabular.game import coordination_game
-from tabular.optimum import optimal_value, price_of_anarchy
-from tabular.policy import joint_policy, local_policies, normal_logits
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.envs.games.coordination_game import optimal_value as closed_form_optimum
+from bn_mappo.tabular.dags import named_dag
+from bn_mappo.tabular.evaluation import evaluate, start_value
+from bn_mappo.tabular.game import coordination_game
+from bn_mappo.tabular.optimum import optimal_value, price_of_anarchy
+from bn_mappo.tabular.policy import joint_policy, local_policies, normal_logits
 from tabular_games import joint_actions, random_dag, random_game, reward_at, slow_start_value, transition_at
-from utils.errors import ConfigError
 
 
 @pytest.fixture

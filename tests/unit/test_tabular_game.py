@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tabular.dags import check_adjacency, family, named_dag, parents
-from tabular.game import coordination_game, game_from_arrays
-from tabular.game_file import load_game
-from utils.errors import ConfigError
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.tabular.dags import check_adjacency, family, named_dag, parents
+from bn_mappo.tabular.game import coordination_game, game_from_arrays
+from bn_mappo.tabular.game_file import load_game
 
 
 @pytest.fixture

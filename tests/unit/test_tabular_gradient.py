@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from tabular.dags import named_dag
-from tabular.evaluation import evaluate
-from tabular.game import coordination_game
-from tabular.gradient import advantage, augmented_visitation, policy_gradient
-from tabular.policy import normal_logits
+from bn_mappo.tabular.dags import named_dag
+from bn_mappo.tabular.evaluation import evaluate
+from bn_mappo.tabular.game import coordination_game
+from bn_mappo.tabular.gradient import advantage, augmented_visitation, policy_gradient
+from bn_mappo.tabular.policy import normal_logits
 from tabular_games import CASES, joint_actions, random_dag, random_game, slow_start_value, slow_value
 
 

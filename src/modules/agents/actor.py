@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modules.agents.encoders import REGISTRY as ENCODERS
-from modules.agents.encoders import Encoding
-from modules.agents.parents import Listening, OwnListening, SharedListening
-from modules.layers import OUTPUT_GAIN, AgentLinear
+from bn_mappo.modules.agents.encoders import REGISTRY as ENCODERS
+from bn_mappo.modules.agents.encoders import Encoding
+from bn_mappo.modules.agents.parents import Listening, OwnListening, SharedListening
+from bn_mappo.modules.layers import OUTPUT_GAIN, AgentLinear
 
 
 class ActorSpec(NamedTuple):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modules.layers import AgentLinear
-from utils.registry import Registry
+from bn_mappo.core.registry import Registry
+from bn_mappo.modules.layers import AgentLinear
 
 
 class Encoding(NamedTuple):

@@ -7,7 +7,7 @@ message W_j x_j is computed once and shared by all its children, and G[j, i] has
 import torch
 from torch import Tensor, nn
 
-from modules.layers import RELU_GAIN, AgentLinear
+from bn_mappo.modules.layers import RELU_GAIN, AgentLinear
 
 
 class SharedListening(nn.Module):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from envs.vec_env import EnvInfo
-from modules.layers import AgentLinear
-from utils.registry import Registry
+from bn_mappo.core.registry import Registry
+from bn_mappo.envs.vec_env import EnvInfo
+from bn_mappo.modules.layers import AgentLinear
 
 REGISTRY: Registry = Registry("critic_type")
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modules.dag.edges import logistic_noise, straight_through_edges
-from modules.dag.nets import EdgeNet
-from modules.dag.ops import depth, precedence
-from modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
-from utils.config import DAGConfig
-from utils.errors import ConfigError
-from utils.registry import Registry
+from bn_mappo.config.schema import DAGConfig
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.registry import Registry
+from bn_mappo.modules.dag.edges import logistic_noise, straight_through_edges
+from bn_mappo.modules.dag.nets import EdgeNet
+from bn_mappo.modules.dag.ops import depth, precedence
+from bn_mappo.modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
 
 Noise = dict[str, Tensor]
 

@@ -12,8 +12,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from components.action_selectors import gumbel_noise
-from modules.dag.nets import PermutationNet, ScoreNet
+from bn_mappo.modules.action_selectors import gumbel_noise
+from bn_mappo.modules.dag.nets import PermutationNet, ScoreNet
 
 # Below this, relative to the largest entry, a log score counts as this: keeps exp() and its inverse finite in float32.
 LOWEST_LOG_SCORE = -60.0

@@ -1,0 +1,1 @@
+"""Cooperative multi-agent reinforcement learning along learned Bayesian networks of actions."""

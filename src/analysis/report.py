@@ -1,0 +1,131 @@
+"""What a finished run tells its user: a summary against known policies, pictures, and where everything is."""
+
+import ast
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bn_mappo.analysis.episode import record_episode
+from bn_mappo.analysis.pictures import draw_dag, draw_learning_curve
+from bn_mappo.analysis.replays import save_film
+from bn_mappo.analysis.seed_statistics import mean_intervals
+from bn_mappo.config.schema import Config, load_layers
+from bn_mappo.core.errors import RunError
+from bn_mappo.core.secrets import MASK
+from bn_mappo.envs.references import References, reference_facts
+from bn_mappo.envs.registry import fill_env_args, is_batched, make_vec_env
+from bn_mappo.tracking.metrics import read_metrics
+from bn_mappo.training.trainer import RunResult, Setup
+
+REFERENCE_EPISODES = 500
+Array = np.ndarray
+
+
+def references(config: Config) -> References:
+    """What scripted policies come to in the configured environment; empty where it knows none."""
+    if not is_batched(config.env):
+        return {}
+    on_arrays = config.model_copy(update={"runner": "vector"})
+    return reference_facts(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
+
+
+def table(rows: References, marked: str) -> str:
+    """A line a policy, by rising return: mean return, battles won where there are battles, name."""
+    ordered = sorted(rows.items(), key=lambda row: row[1]["return"])
+    has_battles = any("battle_won" in facts for facts in rows.values())
+    lines = [f"     {'return':>10}  {'won':>6}" if has_battles else f"     {'return':>10}"]
+    for name, facts in ordered:
+        won = f"  {facts['battle_won']:>6.1%}" if "battle_won" in facts else f"  {'':>6}" if has_battles else ""
+        lines.append(f"  {'->' if name == marked else '  '} {facts['return']:>10.2f}{won}  {name}")
+    return "\n".join(lines)
+
+
+def report_training(config: Config, setup: Setup, result: RunResult, folder: Path) -> list[Path]:
+    """Print the summary, draw pictures and the last game; returns the paths of the pictures."""
+    rows, known = read_metrics(folder), references(config)
+    mode = "greedy" if config.test_greedy else "sampled"
+    print(f"\n{'Interrupted' if result.signum else 'Finished'} after {result.t_env:,} environment steps.")
+    if result.test:
+        ours = f"this run ({mode} policy, {config.test_nepisode} episodes)"
+        print("Means of an episode:\n" + table({**known, ours: measured(result.test)}, ours))
+        if rows and "dag_density" in rows[-1]:
+            print(f"Density of the DAG: {rows[-1]['dag_density']:.2f}")
+    pictures = {"Picture": [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []}
+    pictures["Animation"] = []
+    if config.mac == "dag_controller" or is_batched(config.env):
+        episode = record_episode(config, setup.mac, result.t_env)
+        if config.mac == "dag_controller":
+            pictures["Picture"].append(draw_dag(episode, setup.info, folder / "dag.png"))
+        if episode.film is not None and result.signum is None:  # who stops a run wants it to stop
+            try:
+                pictures["Animation"].append(save_film(episode.film, folder, "last_game"))
+            except RunError as error:
+                print(f"warning: {error}", file=sys.stderr)
+    print(f"Run:       {folder}")
+    for kind, paths in pictures.items():
+        for path in paths:
+            print(f"{kind + ':':<10} {path}")
+    if config.save_model or result.signum:
+        command = resume_command(config, folder)
+        print(f"Go on:     {command} t_max={config.t_max if result.signum else 2 * config.t_max}")
+        print(f"Evaluate:  {command} t_max={config.t_max} evaluate=True")
+    return [path for paths in pictures.values() for path in paths]
+
+
+def measured(test: dict[str, float]) -> dict[str, float]:
+    """An evaluation by the names of scripted policies' facts."""
+    return {name.removeprefix("test_").removesuffix("_mean"): value for name, value in test.items()}
+
+
+def resume_command(config: Config, folder: Path) -> str:
+    """The command line that goes on with this run: its names, and all in which it differs from their YAML."""
+    alg, env = folder.parent.parent.name, folder.parent.name
+    layers = load_layers(alg, env)
+    layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
+    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name"}
+    values = config.model_dump()
+    if MASK in config.mongo_url:
+        own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
+    changes = [f"{key}={as_word(value)}" for key, value in differences(layers, values) if key not in own]
+    quoted = [shlex.quote(change) for change in (f"checkpoint_path={folder}", *changes)]
+    return " ".join([f"python src/main.py --config={alg} --env-config={env} with", *quoted])
+
+
+def as_word(value: Any) -> str:
+    """A value as the command line takes it: a text stands as it is, unless that would be read as something else."""
+    if not isinstance(value, str):
+        return repr(value).replace(" ", "")
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return repr(value)
+
+
+def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys, with dots, of nested dictionaries whose values differ, with the later value."""
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and value.keys() >= old.keys():
+            yield from differences(old, value, f"{prefix}{key}.")
+        elif value != old:
+            yield f"{prefix}{key}", value
+
+
+def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) -> dict[str, float]:
+    """Print mean, median and interval of every fact of the evaluated episodes; returns them by name."""
+    n_episodes = len(episodes["return"])
+    summary: dict[str, float] = {}
+    print(f"\n{n_episodes} episodes, {'greedy' if config.test_greedy else 'sampled'} policy")
+    print(f"{'':<16} {'mean':>10} {'median':>10}   95 % interval of the mean (bootstrap over episodes)")
+    for name, values in episodes.items():
+        low, high = (float(bound[0]) for bound in mean_intervals(values[:, None].astype(float)))
+        summary |= {f"test_{name}_mean": float(values.mean()), f"test_{name}_median": float(np.median(values))}
+        summary |= {f"test_{name}_low": low, f"test_{name}_high": high}
+        print(f"{name:<16} {values.mean():>10.3f} {np.median(values):>10.3f}   [{low:.3f}, {high:.3f}]")
+    print(f"Run: {folder}")
+    return summary

@@ -1,0 +1,28 @@
+"""The command bn-mappo: training and evaluation by --config and --env-config, and commands with a name of their own."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from bn_mappo.core.secrets import conceal
+
+COMMANDS = {  # name: module with main(arguments) -> exit status
+    "analyse": "bn_mappo.cli.analyse",
+    "reproduce": "bn_mappo.cli.reproduce",
+    "runs": "bn_mappo.cli.runs",
+    "sync": "bn_mappo.cli.sync",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns its exit status."""
+    if arguments is None:
+        sys.argv[1:] = [conceal(argument) for argument in sys.argv[1:]]  # reports and wandb quote them
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    module = COMMANDS.get(words[0]) if words else None
+    if module is not None:
+        status: int = importlib.import_module(module).main(words[1:])
+        return status
+    from bn_mappo.cli.train import main as train
+
+    return train(words)

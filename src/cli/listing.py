@@ -1,0 +1,56 @@
+"""What `main.py --help` and `main.py list` print."""
+
+from bn_mappo.config.schema import CONFIG_DIR, EXAMPLE, config_names, preset_names
+from bn_mappo.controllers import REGISTRY as MACS
+from bn_mappo.envs.registry import REGISTRY as ENVS
+from bn_mappo.learners import REGISTRY as LEARNERS
+from bn_mappo.modules.agents.encoders import REGISTRY as AGENTS
+from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
+from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
+
+HELP = f"""Usage: python src/main.py --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
+
+Trains (or, with evaluate=True, evaluates) a team of agents, and records the run under results/sacred/ALG/ENV/.
+
+Examples:
+  {EXAMPLE}
+  python src/main.py --config=mappo --env-config=coordination_game with env_args.n_agents=5
+  python src/main.py --config=bn_mappo --env-config=aloha with checkpoint_path=results/sacred/bn_mappo/aloha/1
+  ... the same with evaluate=True added: play test_nepisode episodes with its policy
+  python src/main.py print_config --config=bn_mappo --env-config=aloha
+
+  python src/main.py --config=bn_mappo --env-config=aloha with paper        a preset: the settings of the paper's table
+
+  python src/main.py list        the names that configurations, environments, agents, ... go by
+Every key, with its default and unit: src/config/default.yaml. Sacred's options, such as -F DIR and -n NAME, work too.
+"""
+
+
+def _first_comment(kind: str, name: str) -> str:
+    first = (CONFIG_DIR / kind / f"{name}.yaml").read_text().split("\n", 1)[0]
+    return first.removeprefix("#").strip()
+
+
+def _presets() -> dict[str, str]:
+    """Each preset, and the environments that have it."""
+    owners: dict[str, list[str]] = {}
+    for env in config_names("envs"):
+        for preset in preset_names(env):
+            owners.setdefault(preset, []).append(env)
+    return {preset: f"of {', '.join(envs)}" for preset, envs in owners.items()}
+
+
+def listing() -> str:
+    """All names, a line each."""
+    sections: dict[str, dict[str, str]] = {
+        "--config": {name: _first_comment("algs", name) for name in config_names("algs")},
+        "--env-config": {name: _first_comment("envs", name) for name in config_names("envs")},
+        "with": _presets(),
+    }
+    for registry in (ENVS, MACS, AGENTS, LEARNERS, CRITICS, DAG_GENERATORS):
+        sections[registry.key] = registry.descriptions
+    lines = []
+    for key, entries in sections.items():
+        lines.append(key if key == "with" else f"{key}=")
+        lines += [f"  {name:<20} {description}" for name, description in entries.items()]
+    return "\n".join(lines)

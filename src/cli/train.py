@@ -1,0 +1,66 @@
+"""bn-mappo --config=ALG --env-config=ENV with key=value ... -> one recorded run."""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+from bn_mappo.config.schema import EXAMPLE, config_names, load_layers, preset_names
+from bn_mappo.core.errors import ConfigError, fail, unknown
+from bn_mappo.core.secrets import conceal
+from bn_mappo.envs.adapters.backends import refuse_without_game
+
+
+def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
+    """The names after --config and --env-config; everything else is Sacred's."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    parser.add_argument("--env-config")
+    options, rest = parser.parse_known_args(arguments)
+    for flag, given, kind in (("--config", options.config, "algs"), ("--env-config", options.env_config, "envs")):
+        if given is None:
+            raise ConfigError(f"{flag}=NAME is missing. Allowed: {', '.join(config_names(kind))}.\nExample: {EXAMPLE}")
+        if given not in config_names(kind):
+            raise unknown(flag, given, config_names(kind))
+    check_presets(options.env_config, rest)
+    return options.config, options.env_config, rest
+
+
+def check_presets(env: str, rest: list[str]) -> None:
+    """ConfigError where a word after `with` is neither KEY=VALUE, nor a preset of this environment, nor a file."""
+    for word in rest[rest.index("with") + 1 :] if "with" in rest else []:
+        if word.startswith("-"):
+            return
+        if "=" not in word and word not in preset_names(env) and not Path(word).is_file():
+            raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, preset_names(env))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; its exit status: 2 for a mistake, 1 if the run failed, 3 if its games failed too often."""
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
+    arguments = [conceal(argument) for argument in arguments]
+    if arguments and arguments[0] in ("-h", "--help", "help", "list"):
+        from bn_mappo.cli.listing import HELP, listing
+
+        print(listing() if arguments[0] == "list" else HELP)
+        return 0
+    try:
+        alg, env, rest = parse(arguments)
+        layers = load_layers(alg, env)
+        refuse_without_game(layers, rest)
+        from bn_mappo.cli.experiment import make_experiment  # here, for it takes a while
+
+        experiment = make_experiment(alg, env, layers)
+    except ConfigError as error:
+        fail(error, 2)
+    try:
+        experiment.run_commandline([sys.argv[0], *rest])
+    except KeyboardInterrupt as interrupt:
+        sys.exit(128 + (interrupt.args[0] if interrupt.args else 2))
+    except SystemExit as stop:
+        if isinstance(stop.code, str):  # the usage text of Sacred's command line
+            fail(ConfigError(stop.code), 2)
+        if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has told it
+            sys.exit(2)
+        raise
+    return 0

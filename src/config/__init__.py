@@ -1,0 +1,1 @@
+"""The configuration: YAML files, and the Python that reads and checks them."""

@@ -1,0 +1,171 @@
+"""StarCraft II as the SMAC authors' package plays it. Needs that package and the game: docs/starcraft2.md."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator
+
+from bn_mappo.core.errors import ConfigError, WorkerError
+from bn_mappo.core.seeds import derive_seed
+from bn_mappo.envs.adapters.starcraft2_install import INSTALL_PACKAGE, explain, game_folder, problems
+from bn_mappo.envs.multiagentenv import EpisodeLostError, MultiAgentEnv
+from bn_mappo.envs.vec_env import Array, EnvInfo
+
+Backend = Literal["auto", "sc2", "skirmish"]
+# the command line makes a number of "7"
+Difficulty = Annotated[Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"], BeforeValidator(str)]
+FACTS = ("battle_won", "dead_allies", "dead_enemies")
+SEEDS = 2**31  # the game takes 32 bits
+MOST_STARTS = 3  # of one episode, before the game counts as broken
+
+
+def import_game_class() -> Any:
+    """The class StarCraft2Env; ConfigError where its package is there and cannot be imported."""
+    folder = game_folder()
+    if folder is not None:
+        os.environ["SC2PATH"] = str(folder)  # its package knows fewer of the usual folders
+    try:
+        game_class = importlib.import_module("smac.env").StarCraft2Env
+        flags = sys.modules.get("absl.flags")
+        if flags is not None and not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # pysc2 refuses to start games before; our command line has none of its flags
+        return game_class
+    except Exception as error:  # protobuf, for one, raises TypeError where versions do not fit
+        raise ConfigError(
+            f"the package of the SMAC authors (smac.env) cannot be imported: {type(error).__name__}: {error}\n"
+            f"Install it with its requirements: {INSTALL_PACKAGE}\nWithout the game: env_args.backend=skirmish"
+        ) from error
+
+
+class StarCraft2(MultiAgentEnv):
+    """One real game. Owns the game's process, which is started by the first `reset`, not before.
+
+    Keyword arguments are those of StarCraft2Env; src/config/envs/sc2.yaml explains them. `backend` has been settled
+    before (envs/backends.py). A game that crashes raises EpisodeLostError; its package has then started it anew.
+    """
+
+    def __init__(
+        self,
+        worker_seed: int,
+        *,
+        backend: Backend = "auto",
+        map_name: str = "3m",
+        step_mul: int = 8,
+        move_amount: float = 2.0,
+        difficulty: Difficulty = "7",
+        game_version: str | None = None,
+        seed: int | None = None,
+        continuing_episode: bool = True,
+        obs_all_health: bool = True,
+        obs_own_health: bool = True,
+        obs_last_action: bool = False,
+        obs_pathing_grid: bool = False,
+        obs_terrain_height: bool = False,
+        obs_instead_of_state: bool = False,
+        obs_timestep_number: bool = False,
+        state_last_action: bool = False,
+        state_timestep_number: bool = False,
+        reward_sparse: bool = False,
+        reward_only_positive: bool = True,
+        reward_death_value: float = 10.0,
+        reward_win: float = 200.0,
+        reward_defeat: float = 0.0,
+        reward_negative_scale: float = 0.5,
+        reward_scale: bool = True,
+        reward_scale_rate: float = 20.0,
+        replay_dir: str = "",
+        replay_prefix: str = "",
+        window_size_x: int = 1920,
+        window_size_y: int = 1200,
+        heuristic_ai: bool = False,
+        heuristic_rest: bool = False,
+        debug: bool = False,
+    ):
+        arguments = dict(locals())  # first of all: nothing but the parameters
+        if missing := problems(map_name):
+            raise ConfigError(f"env=sc2, but {explain(missing)}")
+        if os.path.basename(replay_prefix) != replay_prefix:
+            raise ConfigError(
+                f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"
+            )
+        for ours in ("self", "worker_seed", "backend"):
+            del arguments[ours]
+        arguments["seed"] = (worker_seed if seed is None else derive_seed(seed, worker_seed)) % SEEDS
+        arguments["move_amount"] = int(move_amount) if move_amount == int(move_amount) else move_amount  # also an index
+        arguments["continuing_episode"] = True  # else the package does not tell a time limit from a lost battle
+        arguments["replay_dir"] = os.path.abspath(replay_dir) if replay_dir else ""
+        self.limit_truncates, self.replay_dir = continuing_episode, arguments["replay_dir"]
+        try:
+            self.game = import_game_class()(**arguments)
+        except (KeyError, TypeError, AssertionError) as error:
+            raise ConfigError(
+                f"the installed package of the SMAC authors refuses these env_args (map_name={map_name}): {error!r}"
+            ) from error
+        facts = self.game.get_env_info()
+        self.info = EnvInfo(
+            n_agents=int(facts["n_agents"]),
+            n_actions=int(facts["n_actions"]),
+            obs_dim=int(facts["obs_shape"]),
+            state_dim=int(facts["state_shape"]),
+            episode_limit=int(facts["episode_limit"]),
+            masks_actions=True,
+        )
+        self.is_launched = False  # the game's process has been started
+        self.is_fresh = False  # the game stands at the start of an episode
+        self.n_ended = 0  # episodes that came to their end
+
+    def reset(self, seed: int | None = None) -> None:
+        """Start an episode. `seed` is ignored: the game takes one when it is launched, and then never again."""
+        if self.is_fresh:
+            return
+        for _ in range(MOST_STARTS):
+            if self.is_launched and self.n_ended == 0:
+                self.game.close()  # until one episode has ended, the package launches a second game beside the first
+            self.is_launched = True
+            n_restarts = self.game.force_restarts
+            self.game.reset()
+            if self.game.force_restarts == n_restarts:  # else it crashed, and shows units of the game before
+                self.is_fresh = True
+                return
+        raise WorkerError(f"StarCraft II crashed {MOST_STARTS} times while an episode was started")
+
+    def step(self, actions: Array) -> tuple[float, bool, bool, dict[str, float]]:
+        self.is_fresh = False
+        reward, terminated, info = self.game.step(actions)
+        if terminated and not info:
+            raise EpisodeLostError("StarCraft II crashed")
+        self.n_ended += terminated
+        facts = {name: float(info[name]) for name in FACTS if name in info}
+        facts["episode_limit"] = float(info.get("episode_limit", False))
+        truncated = bool(facts["episode_limit"]) and self.limit_truncates
+        return float(reward), bool(terminated) and not truncated, truncated, facts
+
+    def get_obs(self) -> Array:
+        return np.asarray(self.game.get_obs(), dtype=np.float32)  # [N, D]
+
+    def get_state(self) -> Array:
+        return np.asarray(self.game.get_state(), dtype=np.float32)  # [S]
+
+    def get_avail_actions(self) -> Array:
+        return np.asarray(self.game.get_avail_actions(), dtype=bool)  # [N, A]
+
+    def get_stats(self) -> dict[str, float]:
+        """Battles won, lost and drawn since this game was made; empty before one has ended."""
+        try:
+            return {name: float(value) for name, value in self.game.get_stats().items()}
+        except ZeroDivisionError:  # it divides by the number of battles
+            return {}
+
+    def save_replay(self) -> str | None:
+        """Write an .SC2Replay of all episodes since the game was launched; returns its folder."""
+        if not self.is_launched:
+            return None
+        self.game.save_replay()
+        return self.replay_dir or str((game_folder() or Path()) / "Replays")
+
+    def close(self) -> None:
+        self.game.close()

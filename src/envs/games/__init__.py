@@ -1,0 +1,1 @@
+"""The environments that are a part of this package."""

@@ -1,0 +1,132 @@
+"""Vector environments made of single games: in this process one after the other, or one process each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bn_mappo.envs.multiagentenv import EpisodeLostError, MultiAgentEnv
+from bn_mappo.envs.vec_env import Array, EnvInfo, Observation, StepResult, VecEnv
+from bn_mappo.envs.vector.failures import Failures
+
+EnvFactory = Callable[[int], MultiAgentEnv]  # seed -> environment
+GAME_BROKE_DOWN = "its game broke down in the middle of an episode"
+
+
+class Slots:
+    """The arrays through which B single games hand over their steps; row b belongs to game b."""
+
+    def __init__(self, info: EnvInfo, batch_size: int, allocate: Callable[[tuple[int, ...], Any], Array]):
+        n_agents, masks = info.n_agents, info.masks_actions
+        self.actions = allocate((batch_size, n_agents), np.int64)
+        self.reward = allocate((batch_size,), np.float32)
+        self.terminated = allocate((batch_size,), np.bool_)
+        self.truncated = allocate((batch_size,), np.bool_)
+        self.lost = allocate((batch_size,), np.bool_)
+        self.obs, self.final_obs = (allocate((batch_size, n_agents, info.obs_dim), np.float32) for _ in range(2))
+        self.state, self.final_state = (allocate((batch_size, info.state_dim), np.float32) for _ in range(2))
+        shape = (batch_size, n_agents, info.n_actions)
+        self.avail, self.final_avail = (allocate(shape, np.bool_) if masks else None for _ in range(2))
+
+    def observation(self) -> Observation:
+        """A copy of what the games show."""
+        return Observation(self.obs.copy(), self.state.copy(), None if self.avail is None else self.avail.copy())
+
+    def final(self) -> Observation:
+        """A copy of the last observations of the episodes that ended."""
+        avail = None if self.final_avail is None else self.final_avail.copy()
+        return Observation(self.final_obs.copy(), self.final_state.copy(), avail)
+
+    def show(self, row: int, env: MultiAgentEnv, final: bool = False) -> None:
+        """Write what the game of this row shows."""
+        obs, state, avail = (
+            (self.final_obs, self.final_state, self.final_avail) if final else (self.obs, self.state, self.avail)
+        )
+        obs[row], state[row] = env.get_obs(), env.get_state()
+        if avail is not None:
+            avail[row] = env.get_avail_actions()
+
+    def play(self, row: int, env: MultiAgentEnv) -> dict[str, float]:
+        """One step of the game of this row, with autoreset; returns its info where the episode ended."""
+        try:
+            reward, terminated, truncated, info = env.step(self.actions[row])
+        except EpisodeLostError:
+            self.lose(row)
+            env.reset()
+            self.show(row, env)
+            return {}
+        self.lost[row] = False
+        self.reward[row], self.terminated[row] = reward, terminated
+        self.truncated[row] = truncated and not terminated
+        if not (terminated or truncated):
+            self.show(row, env)
+            return {}
+        self.show(row, env, final=True)
+        env.reset()
+        self.show(row, env)
+        return info
+
+    def lose(self, row: int) -> None:
+        """This step and the episode that it belongs to are no data: an end that passes nothing back."""
+        self.lost[row] = True
+        self.reward[row], self.terminated[row], self.truncated[row] = 0.0, True, False
+
+    def result(self, infos: list[dict[str, float]]) -> StepResult:
+        """The step of all games."""
+        done = self.terminated | self.truncated
+        names = {name for info in infos for name in info}
+        info = {name: np.array([info.get(name, 0.0) for info in infos], dtype=np.float32) for name in sorted(names)}
+        return StepResult(
+            self.observation(),
+            self.reward.copy(),
+            self.terminated.copy(),
+            self.truncated.copy(),
+            self.final() if done.any() else None,
+            info,
+            self.lost.copy() if self.lost.any() else None,
+        )
+
+
+class SerialVecEnv(VecEnv):
+    """B single games in this process: the simplest runner, and the one to debug an environment with."""
+
+    def __init__(self, factory: EnvFactory, seeds: list[int], max_restarts: int = 10):
+        self.envs = [factory(seed) for seed in seeds]
+        self.failures = Failures(len(seeds), max_restarts)
+        self.info, self.batch_size = self.envs[0].info, len(seeds)
+        self.slots = Slots(self.info, self.batch_size, lambda shape, dtype: np.zeros(shape, dtype))
+
+    def reset(self, seed: int | None = None) -> Observation:
+        for row, env in enumerate(self.envs):
+            env.reset(None if seed is None else seed + row)
+            self.slots.show(row, env)
+        return self.slots.observation()
+
+    def step(self, actions: Array) -> StepResult:
+        self.slots.actions[:] = actions
+        infos = [self.slots.play(row, env) for row, env in enumerate(self.envs)]
+        result = self.slots.result(infos)
+        self.failures.forgive((result.terminated | result.truncated) & ~self.slots.lost)
+        for row in np.flatnonzero(self.slots.lost):
+            self.failures.add(int(row), GAME_BROKE_DOWN)
+        return result
+
+    def state_dict(self) -> dict[str, Any] | None:
+        states = [env.state_dict() for env in self.envs]
+        return None if any(state is None for state in states) else {"envs": states}
+
+    def load_state_dict(self, state: dict[str, Any]) -> Observation:
+        for row, (env, env_state) in enumerate(zip(self.envs, state["envs"], strict=True)):
+            env.load_state_dict(env_state)
+            self.slots.show(row, env)
+        return self.slots.observation()
+
+    def restarts(self) -> int:
+        return self.failures.total
+
+    def save_replay(self) -> str | None:
+        return self.envs[0].save_replay()
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()

@@ -1,0 +1,1 @@
+"""The paper's figures, and the ablations of its released code."""

@@ -1,0 +1,73 @@
+"""Figure 4 as a picture: what each variant earns, and below it the density of the learned DAG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bn_mappo.analysis.comparison import interquartile_means
+from bn_mappo.paper.results import Curves
+
+mpl.use("Agg")
+STYLES: dict[str, tuple[str, str | tuple[float, tuple[float, float]], str]] = {  # variant: (colour, dashes, words)
+    "context_aware": ("#d9822b", "-", "context-aware (learned DAG)"),
+    "full": ("#2e7d32", (0, (3, 1.5)), "full DAG"),
+    "line": ("#d1495b", (0, (1, 1)), "line"),
+    "uncorrelated": ("#1b6ca8", "-", "uncorrelated (no DAG)"),
+}
+
+
+def draw_figure4(curves: Sequence[Curves], marks: dict[str, dict[str, float]], target: Path) -> None:
+    """Write target.png and target.svg. `marks`: values of scripted policies by panel, drawn as dotted lines."""
+    keys = list(dict.fromkeys(c.panel.key for c in curves))
+    figure = Figure(figsize=(5.2 * len(keys) + 0.8, 6.2), layout="constrained")
+    axes = figure.subplots(2, len(keys), squeeze=False, sharex="col", height_ratios=[3, 1])
+    for column, key in enumerate(keys):
+        mine = [c for c in curves if c.panel.key == key]
+        _draw_values(axes[0, column], mine, marks.get(key, {}))
+        for c in mine:
+            if c.variant == "context_aware":
+                _draw_band(axes[1, column], c.density_steps, c.density, c.variant)
+        axes[1, column].set_ylim(0, 1)
+        axes[1, column].set_xlabel("environment steps")
+        for axis in axes[:, column]:
+            axis.grid(alpha=0.25, linewidth=0.6)
+            axis.spines[["top", "right"]].set_visible(False)
+    axes[1, 0].set_ylabel("density of the\nlearned DAG")
+    handles, words = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, words, loc="outside upper center", ncol=2 * len(keys), frameon=False)
+    n_seeds = sorted({len(c.seeds) for c in curves})
+    figure.supxlabel(
+        f"Interquartile mean over {' to '.join(map(str, n_seeds))} seeds with 95 % bootstrap interval; no smoothing.",
+        fontsize=8,
+        color="#444444",
+    )
+    figure.savefig(target.with_suffix(".png"), dpi=130)
+    figure.savefig(target.with_suffix(".svg"))
+
+
+def _draw_values(axis: Axes, curves: Sequence[Curves], marks: dict[str, float]) -> None:
+    panel = curves[0].panel
+    metric = next(m for m in panel.metrics if m.name in curves[0].values)
+    for c in curves:
+        _draw_band(axis, c.steps, c.values[metric.name], c.variant)
+    second_half = np.concatenate([c.values[metric.name][:, len(c.steps) // 4 :].ravel() for c in curves])
+    low, high = np.quantile(second_half, 0.01), max(second_half.max(), *marks.values(), -np.inf)
+    axis.set_ylim(low - 0.15 * (high - low), high + 0.06 * (high - low))
+    for name, value in marks.items():
+        if value > axis.get_ylim()[0]:
+            axis.axhline(value, color="#8a8f98", linewidth=0.8, linestyle=":")
+            axis.annotate(name, (0.99, value), xycoords=("axes fraction", "data"), fontsize=7, ha="right", va="bottom")
+    axis.set_title(panel.title)
+    axis.set_ylabel(metric.label)
+
+
+def _draw_band(axis: Axes, steps: np.ndarray, values: np.ndarray, variant: str) -> None:
+    colour, dashes, words = STYLES[variant]
+    middle, low, high = interquartile_means(values)
+    axis.plot(steps, middle, linestyle=dashes, color=colour, label=words, linewidth=1.6)
+    if len(values) > 1:
+        axis.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)

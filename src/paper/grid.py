@@ -1,0 +1,167 @@
+"""Many training runs, each `main.py` in a process of its own, some at a time; goes on where it was interrupted."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from bn_mappo.config.schema import default_values, load_layers, load_preset, merge, validate
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.progress import progress
+from bn_mappo.envs.adapters.backends import settle
+from bn_mappo.envs.registry import fill_env_args
+from bn_mappo.tracking.metrics import read_metrics
+from bn_mappo.tracking.recorded import flatten
+
+MAIN = Path(__file__).resolve().parents[1] / "main.py"
+CELL_FILE = "settings.json"
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid: one variant, one seed."""
+
+    variant: str
+    seed: int
+    config: str  # of src/config/algs
+    env_config: str  # of src/config/envs
+    t_max: int  # environment steps
+    overrides: tuple[str, ...] = ()  # KEY=VALUE
+    preset: str | None = None  # of src/config/presets
+
+    def folder(self, root: Path) -> Path:
+        """Where its runs are recorded."""
+        return root / self.variant / f"seed_{self.seed}"
+
+    def run_folder(self, root: Path) -> Path | None:
+        """The latest recorded run of this cell that has logged anything."""
+        storage = self.folder(root) / "sacred" / self.config
+        runs = [path for path in storage.glob("*/*") if path.name.isdigit() and read_metrics(path)]
+        return max(runs, key=lambda path: int(path.name), default=None)
+
+    def rows(self, root: Path) -> list[dict[str, Any]]:
+        """All that its latest run has logged."""
+        folder = self.run_folder(root)
+        return [] if folder is None else read_metrics(folder)
+
+    def steps_done(self, root: Path) -> int:
+        """Environment steps of its latest run that are logged."""
+        rows = self.rows(root)
+        return min(int(rows[-1]["step"]), self.t_max) if rows else 0
+
+    def is_done(self, root: Path) -> bool:
+        """Whether it ran to its end: the last evaluation is written with the last step."""
+        return self.steps_done(root) >= self.t_max
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
+        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
+        layers = load_layers(self.config, self.env_config)
+        preset = load_preset(self.preset, self.env_config, merge(layers, given)) if self.preset else {}
+        layers = merge(layers, preset, given)
+        layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
+        return validate(settle(layers).values).model_dump()
+
+    def _own_overrides(self) -> list[str]:
+        return [f"seed={self.seed}", f"t_max={self.t_max}"]
+
+    def command(self, root: Path) -> list[str]:
+        """The command line that starts it, or resumes it from its latest checkpoint."""
+        folder, resumed = self.run_folder(root), []
+        if folder is not None and any((folder / "checkpoints").glob("step_*.pt")):
+            resumed = [f"checkpoint_path={folder}"]
+        fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}"]
+        flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
+        preset = [self.preset] if self.preset else []
+        return [sys.executable, str(MAIN), *flags, *preset, *fixed, *self.overrides, *resumed]
+
+
+def check_settings(cells: Sequence[Cell], root: Path) -> None:
+    """ConfigError where a setting is wrong, or a cell's folder holds a run made with others: they must not be mixed."""
+    for cell in cells:
+        path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
+        before = flatten(merge(default_values(), json.loads(path.read_text()))) if path.exists() else now
+        changed = ", ".join(
+            f"{key}: {before.get(key)} -> {now.get(key)}"
+            for key in {**before, **now}
+            if before.get(key) != now.get(key)
+        )
+        if changed:
+            raise ConfigError(
+                f"{cell.folder(root)} holds a run made with other settings ({changed}). "
+                "Give another --output, or delete that folder"
+            )
+
+
+def run_grid(cells: Sequence[Cell], root: Path, workers: int) -> list[Cell]:
+    """Run what is not done yet, `workers` at a time, with progress; returns the cells that failed.
+
+    Each cell's output is in its `log.txt`. Ended by Ctrl-C or an error, it lets the running cells write a checkpoint.
+    """
+    check_settings(cells, root)
+    waiting = [cell for cell in cells if not cell.is_done(root)][::-1]
+    total = sum(cell.t_max - cell.steps_done(root) for cell in waiting)
+    if not waiting:
+        return []
+    running: dict[Cell, subprocess.Popen[bytes]] = {}
+    known = {cell: cell.steps_done(root) for cell in waiting}
+    failed: list[Cell] = []
+    with progress(total) as report:
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    cell = waiting.pop()
+                    running[cell] = start(cell, root)
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+                for cell, process in list(running.items()):
+                    if process.poll() is not None:
+                        del running[cell]
+                        if process.returncode != 0 or not cell.is_done(root):
+                            failed.append(cell)
+                tell(report, known, root, waiting, running, failed)
+        finally:
+            for process in running.values():
+                process.terminate()
+            for process in running.values():
+                process.wait()
+    return failed
+
+
+def start(cell: Cell, root: Path) -> subprocess.Popen[bytes]:
+    """Start one cell in the background, on one thread."""
+    folder = cell.folder(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CELL_FILE).write_text(json.dumps(cell.settings(), indent=2) + "\n")
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            cell.command(root), stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **one_thread}
+        )
+
+
+def tell(
+    report: Callable[[float, str], None],
+    known: dict[Cell, int],
+    root: Path,
+    waiting: Sequence[Cell],
+    running: dict[Cell, Any],
+    failed: Sequence[Cell],
+) -> None:
+    """Report the steps made since the last look, by the files of the runs."""
+    gained = 0
+    for cell in known:
+        if cell not in waiting and known[cell] < cell.t_max:
+            now = max(cell.steps_done(root), known[cell])
+            gained, known[cell] = gained + now - known[cell], now
+    done = len(known) - len(waiting) - len(running) - len(failed)
+    names = ", ".join(f"{cell.variant} {cell.seed}" for cell in running) or "none"
+    trouble = f", {len(failed)} failed" if failed else ""
+    report(gained, f"{done} of {len(known)} runs done{trouble}, running: {names}")

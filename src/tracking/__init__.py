@@ -1,0 +1,1 @@
+"""Records of runs: folders, metrics, MongoDB, and what shows them."""

@@ -1,0 +1,1 @@
+"""Playing, learning, evaluating, and keeping what a run has earned."""

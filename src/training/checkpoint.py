@@ -1,0 +1,129 @@
+"""Checkpoints: written whole or not at all, read without running code from them."""
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bn_mappo.core.errors import ConfigError
+
+FORMAT = 1
+PREFIX, SUFFIX = "step_", ".pt"
+
+
+def _to_tensors(value: Any) -> Any:
+    """Arrays as tensors, in nested dictionaries and lists: what torch reads back without unpickling code."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _to_tensors(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_to_tensors(item) for item in value]
+    return value
+
+
+def to_arrays(value: Any) -> Any:
+    """Tensors of a checkpoint as the arrays that environments gave, in nested dictionaries and lists."""
+    if isinstance(value, torch.Tensor):
+        return value.cpu().numpy()
+    if isinstance(value, dict):
+        return {key: to_arrays(item) for key, item in value.items()}
+    return [to_arrays(item) for item in value] if isinstance(value, list) else value
+
+
+def checkpoint_file(folder: Path, t_env: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"{PREFIX}{t_env}{SUFFIX}"
+
+
+def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
+    """Write folder/step_<t_env>.pt: to a temporary name, then renamed, so that no crash leaves half a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = checkpoint_file(folder, t_env)
+    temporary = path.with_suffix(".tmp")
+    content_bytes = io.BytesIO()  # torch.save on a full disk raises whatever it likes; a plain write raises OSError
+    torch.save({"format": FORMAT, "t_env": t_env, **_to_tensors(content)}, content_bytes)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content_bytes.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def find_checkpoint(given: str, load_step: int) -> Path:
+    """The checkpoint that checkpoint_path and load_step mean: a file, or the latest (or a named) one of a run."""
+    path = Path(given)
+    if not path.exists():
+        raise ConfigError(f"checkpoint_path={given}: there is no such file or folder")
+    if path.is_file():
+        return path
+    found = list(path.rglob(f"{PREFIX}*{SUFFIX}"))
+    if not found:
+        raise ConfigError(f"checkpoint_path={given}: no checkpoint ({PREFIX}*{SUFFIX}) in this folder")
+    folders = sorted({str(p.parent.parent) for p in found})
+    files = {int(p.stem.removeprefix(PREFIX)): p for p in found}
+    if len(folders) > 1:
+        raise ConfigError(f"checkpoint_path={given} holds several runs; name one of them: {', '.join(folders)}")
+    if load_step == 0:
+        return files[max(files)]
+    if load_step not in files:
+        steps = ", ".join(str(step) for step in sorted(files))
+        raise ConfigError(f"load_step={load_step}: {given} has checkpoints of the steps {steps}")
+    return files[load_step]
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """The content of a checkpoint; a file that is none raises ConfigError."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint: {error}".splitlines()[0]) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint of this program (format {FORMAT})")
+    return content
+
+
+def check_fits(path: Path, saved: dict[str, torch.Tensor], present: dict[str, torch.Tensor], what: str) -> None:
+    """Refuse weights of another architecture, naming the first difference."""
+    for name in [*present, *saved]:
+        there = tuple(saved[name].shape) if name in saved else "absent"
+        here = tuple(present[name].shape) if name in present else "absent"
+        if there != here:
+            raise ConfigError(
+                f"checkpoint_path: {path} holds another architecture: {what} '{name}' is {there} there, {here} here. "
+                "Use the configuration of the run that wrote it (config.json beside its checkpoints)."
+            )
+
+
+def check_resumes(path: Path, checkpoint: dict[str, Any], present: dict[str, Any]) -> None:
+    """Refuse to go on with other games than those that were running, or with nothing left to do."""
+    for key in ("env", "env_args", "runner", "batch_size_run"):
+        there, here = checkpoint["config"][key], present[key]
+        if there != here:
+            raise ConfigError(
+                f"checkpoint_path: {path} is of a run with {key}={there}; it cannot go on with {key}={here}"
+            )
+    if checkpoint["t_env"] >= present["t_max"]:
+        raise ConfigError(
+            f"checkpoint_path: {path} is at step {checkpoint['t_env']}, and t_max={present['t_max']}: "
+            "raise t_max to go on, or add evaluate=True"
+        )
+
+
+def describe_difference(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:
+    """Keys of the configuration in which a resumed run differs from the one that wrote its checkpoint."""
+    ignored = {"checkpoint_path", "load_step", "evaluate", "name", "local_results_path", "t_max"}
+    ignored |= {"save_replay", "save_facts"}
+    keys = [key for key in present if key not in ignored and saved.get(key) != present[key]]
+    return [f"{key}: {json.dumps(saved.get(key))} -> {json.dumps(present[key])}" for key in keys]

@@ -1,0 +1,68 @@
+"""Episodes played to judge a policy, on environments and generators of their own."""
+
+import numpy as np
+import torch
+
+from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.core.seeding import Generators
+from bn_mappo.core.seeds import derive_seed
+from bn_mappo.envs.vec_env import Array, StepResult, VecEnv
+from bn_mappo.training.collector import to_step
+from bn_mappo.training.episode_stats import EpisodeStats
+
+
+class Watcher:
+    """Is shown every step of an evaluation. A subclass overrides what it needs; `counts` [B]: the game's present
+    episode is one of those that are evaluated."""
+
+    def before(self, step: Step, selection: Selection, counts: Array) -> None:
+        """The agents are about to act."""
+
+    def after(self, result: StepResult, counts: Array) -> None:
+        """They have acted; games that have ended stand at the start of their next episode."""
+
+
+def evaluate(
+    env: VecEnv,
+    mac: BasicMAC,
+    n_episodes: int,
+    seed: int,
+    t_env: int,
+    greedy: bool,
+    fraction: float,
+    watcher: Watcher | None = None,
+) -> dict[str, Array]:
+    """Play n_episodes; returns `return`, `ep_length` and the infos of each, [n_episodes].
+
+    Every game has its share of the episodes to play, so that short episodes are not counted more often than long ones.
+    Deterministic in (seed, t_env): it draws from no generator of the training.
+    """
+    generators = Generators(derive_seed(seed, "evaluation", t_env), mac.agent_ids.device)
+    n_games, device = env.batch_size, generators.device
+    quota = np.full(n_games, n_episodes // n_games)
+    quota[: n_episodes % n_games] += 1
+    stats = EpisodeStats(n_games)
+    observation, hidden = env.reset(derive_seed(seed, "evaluation_env", t_env)), mac.init_hidden(n_games)
+    last_actions = torch.full((n_games, env.info.n_agents), -1, dtype=torch.long, device=device)
+    starts = torch.ones(n_games, device=device)
+    kept: dict[str, list[Array]] = {}
+    while quota.any():
+        noise = mac.draw_noise(n_games, generators, fraction, greedy)
+        step = to_step(observation, last_actions, starts, device)
+        selection = mac.select_actions(step, hidden, noise, fraction)
+        if watcher is not None:
+            watcher.before(step, selection, quota > 0)
+        result = env.step(selection.actions.cpu().numpy())
+        if watcher is not None:
+            watcher.after(result, quota > 0)
+        ended = stats.add(result)
+        if len(ended):
+            counts = quota[ended] > 0
+            for name, values in stats.finished.items():
+                kept.setdefault(name, []).append(values[-1][counts])
+            stats.finished.clear()
+            quota[ended[counts]] -= 1
+        done = torch.from_numpy(result.terminated | result.truncated).to(device)
+        observation, hidden, starts = result.observation, selection.hidden, done.float()
+        last_actions = selection.actions.masked_fill(done.unsqueeze(-1), -1)
+    return {name: np.concatenate(values) for name, values in kept.items()}

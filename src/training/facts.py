@@ -1,0 +1,81 @@
+"""What held at every step of an evaluation, as arrays: who was whose parent, and what the environment knows besides."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bn_mappo.controllers.basic_controller import Selection, Step
+from bn_mappo.envs.vec_env import Array, StepResult, VecEnv
+from bn_mappo.training.evaluator import Watcher
+
+FACTS_FILE = "evaluation_facts.npz"
+
+
+class FactsRecorder(Watcher):
+    """Keeps the steps of the episodes that are evaluated, and of no others. Changes nothing of them.
+
+    Arrays are in what `facts` returns, with the K steps of all episodes on the first axis:
+
+    episode [K], step [K]; actions [K, N]; adjacency [K, N, N] uint8, row: parent; avail_actions [K, N, A] where the
+    environment masks; and all of `env.facts()`. The episodes are numbered in the order in which they ended, which is
+    that of what `evaluate` returns.
+    """
+
+    def __init__(self, env: VecEnv):
+        self.env = env
+        self.rows: dict[str, list[Array]] = defaultdict(list)
+        self.n_begun = env.batch_size
+        self.running = np.arange(
+            env.batch_size
+        )  # [B] the episode that each game plays, in the order of their beginnings
+        self.clock = np.zeros(env.batch_size, dtype=np.int32)  # [B] steps of it
+        self.numbers: dict[int, int] = {}  # of those that have ended, in the order of their ends
+
+    def before(self, step: Step, selection: Selection, counts: Array) -> None:
+        n_games, n_agents, _ = step.obs.shape
+        here: dict[str, Array] = {
+            "running": self.running,
+            "step": self.clock,
+            "actions": selection.actions.cpu().numpy(),
+        }
+        none = np.zeros((n_games, n_agents, n_agents))
+        adjacency = none if selection.adjacency is None else selection.adjacency.cpu().numpy()
+        here["adjacency"] = adjacency.astype(np.uint8)
+        if step.avail_actions is not None:
+            here["avail_actions"] = step.avail_actions.cpu().numpy()
+        known = self.env.facts()
+        if known is not None:
+            here |= known._asdict()
+        for name, values in here.items():
+            compact = values.astype(np.float32) if values.dtype == np.float64 else values
+            self.rows[name].append(compact[counts])  # a copy
+
+    def after(self, result: StepResult, counts: Array) -> None:
+        self.clock += 1
+        done = result.terminated | result.truncated
+        ended = counts & done if result.lost is None else counts & done & ~result.lost
+        for game in np.flatnonzero(ended):
+            self.numbers[int(self.running[game])] = len(self.numbers)
+        for game in np.flatnonzero(done):
+            self.running[game], self.clock[game] = self.n_begun, 0
+            self.n_begun += 1
+
+    def facts(self) -> dict[str, Array]:
+        """All steps by episode and step; those of episodes that were lost are no data."""
+        columns = {name: np.concatenate(values) for name, values in self.rows.items()}
+        begun = columns.pop("running")
+        number = np.array([self.numbers.get(k, -1) for k in range(self.n_begun)])[begun]  # [K]
+        order = np.lexsort((columns["step"], number))
+        order = order[number[order] >= 0]
+        return {"episode": number[order], **{name: values[order] for name, values in columns.items()}}
+
+
+def write_facts(facts: dict[str, Array], episodes: dict[str, Array], folder: Path) -> Path:
+    """evaluation_facts.npz in the run's folder; what `evaluate` returns of each episode is in it as episode_NAME."""
+    path, temporary = folder / FACTS_FILE, folder / f".{FACTS_FILE}"
+    everything: dict[str, Any] = {**facts, **{f"episode_{name}": values for name, values in episodes.items()}}
+    np.savez_compressed(temporary, **everything)
+    temporary.replace(path)
+    return path
