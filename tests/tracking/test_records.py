@@ -41,7 +41,7 @@ SECRET = "s3cr3t%2Fwith%3Aodd"
 def in_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["src/main.py"])
-    monkeypatch.setattr(masking, "_secrets", {})
+    monkeypatch.setattr(secrets, "_secrets", {})
 
 
 def refuse(constant):
