@@ -4,6 +4,7 @@ import ast
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from bn_mappo.analysis.episode import record_episode
 from bn_mappo.analysis.pictures import draw_dag, draw_learning_curve
 from bn_mappo.analysis.replays import save_film
 from bn_mappo.analysis.seed_statistics import mean_intervals
-from bn_mappo.config.schema import Config, load_layers
+from bn_mappo.config.loading import given_names, load_layers, merge
+from bn_mappo.config.schema import Config, used_values, validate
+from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.secrets import MASK
 from bn_mappo.envs.references import References, reference_facts
 from bn_mappo.envs.registry import fill_env_args, is_batched, make_vec_env
 from bn_mappo.tracking.metrics import read_metrics
-from bn_mappo.training.trainer import RunResult, Setup
+from bn_mappo.training.build import Setup
+from bn_mappo.training.trainer import RunResult
 
 REFERENCE_EPISODES = 500
 Array = np.ndarray
@@ -29,7 +33,7 @@ def references(config: Config) -> References:
     """What scripted policies come to in the configured environment; empty where it knows none."""
     if not is_batched(config.env):
         return {}
-    on_arrays = config.model_copy(update={"runner": "vector"})
+    on_arrays = replace(config, runner="vector")
     return reference_facts(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
 
 
@@ -56,9 +60,10 @@ def report_training(config: Config, setup: Setup, result: RunResult, folder: Pat
             print(f"Density of the DAG: {rows[-1]['dag_density']:.2f}")
     pictures = {"Picture": [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []}
     pictures["Animation"] = []
-    if config.mac == "dag_controller" or is_batched(config.env):
+    has_dag = isinstance(setup.mac, DAGMAC)
+    if has_dag or is_batched(config.env):
         episode = record_episode(config, setup.mac, result.t_env)
-        if config.mac == "dag_controller":
+        if has_dag:
             pictures["Picture"].append(draw_dag(episode, setup.info, folder / "dag.png"))
         if episode.film is not None and result.signum is None:  # who stops a run wants it to stop
             try:
@@ -87,7 +92,7 @@ def resume_command(config: Config, folder: Path) -> str:
     layers = load_layers(alg, env)
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
     own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name"}
-    values = config.model_dump()
+    values, layers = config.values(), validate(used_values(merge(layers, given_names(config.values())))).values()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
     changes = [f"{key}={as_word(value)}" for key, value in differences(layers, values) if key not in own]

@@ -94,7 +94,7 @@ def run_fig4(options: argparse.Namespace) -> None:
     """Figure 4: return and price of anarchy of context-aware, full, line and uncorrelated agents."""
     check_counts(options, "seeds", "t_max", "workers")
     single_threaded()
-    from bn_mappo.config.schema import preset_names
+    from bn_mappo.config.loading import preset_names
     from bn_mappo.core.errors import unknown
     from bn_mappo.paper.figure4 import make_figure4
     from bn_mappo.paper.figure4_plan import VARIANTS, panels

@@ -47,7 +47,7 @@ def check_env_args(name: str, env_args: dict[str, Any]) -> dict[str, Any]:
     try:
         return model.model_validate(env_args).model_dump(include=set(env_args))
     except ValidationError as error:
-        message = explain(error, {**env_args, **dict.fromkeys(keywords)}, prefix="env_args.")
+        message = "\n".join(explain(error, {**env_args, **dict.fromkeys(keywords)}, prefix="env_args."))
         raise ConfigError(f"{message}\n{name} takes: {', '.join(keywords)}.") from None
 
 

@@ -9,9 +9,9 @@ import torch
 from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.envs.registry import make_vec_env
 from bn_mappo.envs.vec_env import StepResult
+from bn_mappo.training.build import build
 from bn_mappo.training.evaluator import evaluate
 from bn_mappo.training.facts import FACTS_FILE, FactsRecorder, write_facts
-from bn_mappo.training.trainer import build
 from helpers import make_config
 
 SIGHT = 9.0

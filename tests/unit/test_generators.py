@@ -26,9 +26,10 @@ CASES = [(name, {}) for name in REGISTRY if name != "learned"] + [("learned", fo
 
 def build(name: str, form: dict, seed: int = 0, **updates):
     adjacency = torch.ones(N_AGENTS, N_AGENTS).tril(-1).int().tolist()  # every edge points to a lower number
-    config = make_config(dag__generator=name, dag__adjacency=adjacency, **form, **updates)
+    given = {"dag__adjacency": adjacency} if name == "fixed" else {}
+    config = make_config(dag__generator=name, **given, **form, **updates)
     torch.manual_seed(seed)
-    return REGISTRY[name](config.dag, N_AGENTS, PARTS, 16)
+    return REGISTRY[name](config.mac.options.dag.generator.options, N_AGENTS, PARTS, 16)
 
 
 def sample(generator, n_samples: int, seed: int = 0):
