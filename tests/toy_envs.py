@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from bn_mappo.core.specs import Array, EnvInfo, Observation
 from bn_mappo.envs.multiagentenv import MultiAgentEnv
-from bn_mappo.envs.vec_env import Array, BatchedGame, EnvInfo, Observation
+from bn_mappo.envs.vector.batched import BatchedGame
 
 
 class BitGame(BatchedGame):

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from sacred.run import Run
 from bn_mappo.config.schema import Config, check_keys, default_values, load_preset, merge, preset_names, validate
 from bn_mappo.core.errors import ConfigError, RunError, fail
 from bn_mappo.core.secrets import conceal, mask
-from bn_mappo.envs.adapters.backends import describe, settle
-from bn_mappo.envs.registry import fill_env_args
+from bn_mappo.envs.adapters.backends import settle
+from bn_mappo.envs.registry import describe, fill_env_args
 from bn_mappo.tracking.files import resumed_key
 from bn_mappo.tracking.metrics import MetricLog
 from bn_mappo.tracking.mirror import Mirror, address, preflight
@@ -38,7 +39,7 @@ class Preset:
         return ConfigDict(values)(fixed, preset, fallback)
 
 
-def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
+def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[str]) -> Experiment:
     """The experiment of one command line; Sacred's own commands and flags work on it, presets are its named configs."""
     has_git = shutil.which("git") is not None
     experiment = Experiment(alg, base_dir=str(Path(__file__).parents[1]), save_git_info=has_git)
@@ -56,7 +57,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     def check(config: dict[str, Any], command_name: str, logger: Any) -> dict[str, Any]:
         try:
             check_keys(config, default_values(), "command line")
-            settled = settle(config)
+            settled = settle(config, words)
             if settled.note:
                 print(settled.note)
             checked = validate(settled.values)

@@ -118,7 +118,8 @@ class Config(Section):
     local_results_path: str
     env: str
     env_args: dict[str, Any]
-    runner: Literal["vector", "parallel", "episode"]
+    runner: str
+    common_reward: bool
     batch_size_run: Count
     segment_length: Count
     env_timeout_s: Positive

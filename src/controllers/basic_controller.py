@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from bn_mappo.config.schema import Config
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_and_entropy, log_prob_of, mask_logits
 from bn_mappo.modules.agents.actor import Actor, ActorSpec
 

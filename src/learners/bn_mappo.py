@@ -7,8 +7,8 @@ from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.schedules import DensityTarget
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised
 from bn_mappo.learners.ppo_learner import PPOLearner, Statistics, Targets
 from bn_mappo.modules.dag.ops import density

@@ -10,8 +10,8 @@ from bn_mappo.config.schema import Config, schedule
 from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients
 from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
 from bn_mappo.learners.returns import generalised_advantages

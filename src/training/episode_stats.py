@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bn_mappo.envs.vec_env import Array, StepResult
+from bn_mappo.core.specs import Array, StepResult
 
 
 class EpisodeStats:

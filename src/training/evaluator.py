@@ -6,7 +6,8 @@ import torch
 from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.envs.vec_env import Array, StepResult, VecEnv
+from bn_mappo.core.specs import Array, StepResult
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.collector import to_step
 from bn_mappo.training.episode_stats import EpisodeStats
 

@@ -15,9 +15,9 @@ from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.seeding import Generators
-from bn_mappo.envs.adapters.backends import run_metrics
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.registry import get_env_info, make_vec_env
-from bn_mappo.envs.vec_env import EnvInfo, VecEnv
+from bn_mappo.envs.vec_env import VecEnv, run_metrics
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.learners.ppo_learner import PPOLearner, Statistics
 from bn_mappo.tracking.metrics import MetricLog
@@ -211,7 +211,7 @@ class Training:
 
     def environment_metrics(self) -> dict[str, float]:
         """What a row tells of the games themselves."""
-        return run_metrics(self.config.env, self.env.restarts() + self.tester.restarts())
+        return run_metrics(self.setup.info, self.env.restarts() + self.tester.restarts())
 
     def evaluate(self, row: dict[str, float]) -> dict[str, float]:
         """The row with an evaluation of the present policy; where games fail too often, row and checkpoint are kept."""

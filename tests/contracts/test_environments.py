@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bn_mappo.config.schema import config_names, load_layers
+from bn_mappo.core.specs import Observation
 from bn_mappo.envs.registry import REGISTRY, fill_env_args, is_batched, make_vec_env
-from bn_mappo.envs.vec_env import Observation
 from helpers import make_config
 
 ENV_CONFIGS = config_names("envs")

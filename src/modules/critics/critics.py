@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bn_mappo.core.registry import Registry
-from bn_mappo.envs.vec_env import EnvInfo
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.modules.layers import AgentLinear
 
 REGISTRY: Registry = Registry("critic_type")
