@@ -8,9 +8,10 @@ import torch
 
 from bn_mappo.config.schema import Config
 from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.core.specs import Array
 from bn_mappo.envs.film import Film
 from bn_mappo.envs.registry import is_batched, make_vec_env
-from bn_mappo.envs.vec_env import Array, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.evaluator import Watcher, evaluate
 
 
@@ -35,12 +36,12 @@ class Recorder(Watcher):
         adjacency = torch.zeros(n_agents, n_agents) if selection.adjacency is None else selection.adjacency[0]
         self.steps.append((step.obs[0], selection.actions[0], adjacency))
         if self.film is not None:
-            self.film.shoot(None if selection.adjacency is None else adjacency.cpu().numpy())
+            self.film.record(None if selection.adjacency is None else adjacency.cpu().numpy())
 
     def episode(self) -> Episode:
         """All of it, once the game has ended."""
         if self.film is not None:
-            self.film.shoot(None)
+            self.film.record(None)
         obs, actions, adjacency = (
             np.asarray(torch.stack(list(column)).cpu()) for column in zip(*self.steps, strict=True)
         )

@@ -11,8 +11,9 @@ from bn_mappo.config.schema import Config
 from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeds import derive_seed
+from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.envs.registry import is_batched, make_vec_env
-from bn_mappo.envs.vec_env import Array, Observation, StepResult, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.evaluator import Watcher, evaluate
 
 

@@ -15,7 +15,7 @@ from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.progress import Report
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.envs.vec_env import Array
+from bn_mappo.core.specs import Array
 from bn_mappo.modules.dag.ops import communication, density, depth
 
 

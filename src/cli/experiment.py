@@ -26,8 +26,8 @@ from bn_mappo.config.loading import (
 from bn_mappo.config.schema import Config, claimed, used_values, validate
 from bn_mappo.core.errors import ConfigError, RunError, fail
 from bn_mappo.core.secrets import conceal, mask
-from bn_mappo.envs.adapters.backends import describe, settle
-from bn_mappo.envs.registry import fill_env_args
+from bn_mappo.envs.adapters.backends import settle
+from bn_mappo.envs.registry import describe, fill_env_args
 from bn_mappo.tracking.files import resumed_key
 from bn_mappo.tracking.metrics import MetricLog
 from bn_mappo.tracking.mirror import Mirror, address, preflight
@@ -62,7 +62,7 @@ class Built(NamedTuple):
 def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[str]) -> Experiment:
     """The experiment of one command line; Sacred's own commands and flags work on it, presets are its named configs.
 
-    Of the layers it has the keys that the run uses; which these are depends on the words after `with`.
+    Of the layers it has the keys that the run uses; which these are depends on the words of the command line.
     """
     has_git = shutil.which("git") is not None
     experiment = Experiment(alg, base_dir=str(Path(__file__).parents[1]), save_git_info=has_git)
@@ -81,7 +81,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[
     def check(config: dict[str, Any], command_name: str, logger: Any) -> dict[str, Any]:
         try:
             check_keys(config, merge(claimed(Config, config), default_values()), "command line")
-            settled = settle(config)
+            settled = settle(config, words)
             if settled.note:
                 print(settled.note)
             checked = validate(settled.values)
@@ -114,9 +114,9 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[
 
 
 def names_in(words: Sequence[str]) -> dict[str, Any]:
-    """Of the words after `with`, files included, what chooses parts: mac=..., learner=..., dag.generator=..."""
+    """Of the words of a command line, files after `with` included, what chooses parts: mac=..., learner=..., ..."""
     names: dict[str, Any] = {}
-    for word in words:
+    for word in words[words.index("with") + 1 :] if "with" in words else []:
         if Path(word).is_file():
             names = merge(names, given_names(load_yaml(Path(word))))
         elif word.partition("=")[0] in NAMES and "=" in word:

@@ -47,11 +47,10 @@ def main(arguments: list[str]) -> int:
     try:
         alg, env, rest = parse(arguments)
         layers = load_layers(alg, env)
-        refuse_without_game(layers, rest)
+        refuse_without_game(layers, arguments)
         from bn_mappo.cli.experiment import make_experiment  # here, for it takes a while
 
-        words = rest[rest.index("with") + 1 :] if "with" in rest else []
-        experiment = make_experiment(alg, env, layers, words)
+        experiment = make_experiment(alg, env, layers, arguments)
     except ConfigError as error:
         fail(error, 2)
     try:

@@ -33,7 +33,8 @@ class Config:
     local_results_path: str
     env: str
     env_args: dict[str, Any]
-    runner: Literal["vector", "parallel", "episode"]
+    runner: str
+    common_reward: bool
     batch_size_run: Count
     segment_length: Count
     env_timeout_s: Positive

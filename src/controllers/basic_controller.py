@@ -9,8 +9,8 @@ from torch.nn import functional
 from bn_mappo.core.options import Count, options
 from bn_mappo.core.schedules import Schedule
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_and_entropy, log_prob_of, mask_logits
 from bn_mappo.modules.agents.actor import Actor, ActorSpec
 
@@ -23,6 +23,7 @@ class Step(NamedTuple):
     avail_actions: Tensor | None  # [B, N, A]; None: all available
     last_actions: Tensor  # [B, N]; -1 at the start of an episode
     episode_start: Tensor  # [B] float, 1 where an episode starts
+    active: Tensor | None = None  # [B, N] bool: the agent is there; None: no agent ever leaves
 
 
 class Selection(NamedTuple):

@@ -17,8 +17,8 @@ from bn_mappo.controllers.basic_controller import (
 from bn_mappo.core.options import Chosen, options
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_of
 from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale
 from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS

@@ -10,8 +10,8 @@ from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import options
 from bn_mappo.core.schedules import FractionSchedule, NonNegativeSchedule
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised
 from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Statistics, Targets
 from bn_mappo.modules.dag.ops import density

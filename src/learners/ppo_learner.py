@@ -11,8 +11,8 @@ from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.options import Count, Fraction, Limits, NonNegative, Positive, options
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients
 from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
 from bn_mappo.learners.returns import generalised_advantages
@@ -70,6 +70,11 @@ class PPOLearner:
             raise ConfigError(problem)
         self.critic: Critic = CRITICS[options.critic_type](info, options.hidden_dim, generators["critic_init"])
         self.critic.to(generators.device)
+        if info.n_rewards > 1 and not self.critic.is_per_agent:
+            raise ConfigError(
+                f"critic_type={options.critic_type} gives one value for all agents, and common_reward=False each agent "
+                "a reward of its own: set critic_type=ac_critic, or common_reward=True"
+            )
         self.value_moments = RunningMoments(options.returns_decay).to(generators.device)
         of_mac = mac.parameter_groups()
         actor = [FlatParameters(group.parameters) for group in of_mac]
@@ -98,8 +103,10 @@ class PPOLearner:
     def scheme(self) -> Scheme:
         """What this learner reads from each recorded step, beside the controller's fields."""
         shape = (self.info.state_dim,) if self.critic.field == "state" else (self.info.n_agents, self.info.obs_dim)
-        scalars = {name: Field(()) for name in ("reward", "terminated", "truncated")}
-        return {self.critic.field: Field(shape), **scalars}
+        reward = Field(()) if self.info.n_rewards == 1 else Field((self.info.n_rewards,))
+        active = {"active": Field((self.info.n_agents,))} if self.info.agents_leave else {}
+        ends = {name: Field(()) for name in ("terminated", "truncated")}
+        return {self.critic.field: Field(shape), "reward": reward, **active, **ends}
 
     def train(self, batch: EpisodeBatch, fraction: float, collect_stats: bool = True) -> Statistics:
         """One update; returns its statistics as 0-d tensors, only a few of them without `collect_stats`.
@@ -134,8 +141,9 @@ class PPOLearner:
             next_value[games, steps] = self._in_rewards(self.critic(following.final[field]))
         terminated, truncated = batch["terminated"].unsqueeze(-1), batch["truncated"].unsqueeze(-1)  # [B, T, 1]
         ends = terminated if self.options.bootstrap_truncated else torch.maximum(terminated, truncated)
+        reward = batch["reward"] if self.info.n_rewards > 1 else batch["reward"].unsqueeze(-1)  # [B, T, 1 or N]
         advantage = generalised_advantages(
-            batch["reward"].unsqueeze(-1),
+            reward,
             value[:, :-1],
             next_value,
             ends,
@@ -143,16 +151,16 @@ class PPOLearner:
             self.options.gamma,
             self.options.gae_lambda,
         )  # [B, T, V]
-        returns, filled = advantage + value[:, :-1], batch["filled"].unsqueeze(-1)
+        returns, counts = advantage + value[:, :-1], self.value_weight(batch)  # [B, T, V]
         if self.options.standardise_returns:
-            self.value_moments.update(returns, filled.expand_as(returns))
+            self.value_moments.update(returns, counts)
             returns = self.value_moments.normalise(returns)
         if self.options.standardise_advantages:
-            mean = masked_mean(advantage, filled)
-            deviation = masked_mean((advantage - mean).square(), filled).sqrt()
+            mean = masked_mean(advantage, counts)
+            deviation = masked_mean((advantage - mean).square(), counts).sqrt()
             advantage = (advantage - mean) / (deviation + 1e-8)
         # the clipping starts from what the critic puts out, also where the moments have just moved
-        return Targets(advantage, returns, output[:, :-1], self.weight(batch), filled.expand_as(returns))
+        return Targets(advantage, returns, output[:, :-1], self.weight(batch), counts)
 
     def _in_rewards(self, value: Tensor) -> Tensor:
         return self.value_moments.denormalise(value) if self.options.standardise_returns else value
@@ -203,10 +211,19 @@ class PPOLearner:
 
     def weight(self, batch: EpisodeBatch) -> Tensor:
         """[B, T, N]: 1 where an agent had a choice in a step that is data; dead agents have only one action."""
-        filled = batch["filled"].unsqueeze(-1).expand_as(batch["log_prob"])
-        if not self.info.masks_actions:
+        weight = batch["filled"].unsqueeze(-1).expand_as(batch["log_prob"])
+        if self.info.agents_leave:
+            weight = weight * batch["active"]
+        if self.info.masks_actions:
+            weight = weight * (batch["avail_actions"].sum(-1) > 1)
+        return weight
+
+    def value_weight(self, batch: EpisodeBatch) -> Tensor:
+        """[B, T, V]: 1 where a value is of a step that is data and, with values by agent, of an agent that is there."""
+        filled = batch["filled"].unsqueeze(-1)  # [B, T, 1]
+        if not self.critic.is_per_agent:
             return filled
-        return filled * (batch["avail_actions"].sum(-1) > 1)
+        return filled * batch["active"] if self.info.agents_leave else filled.expand(-1, -1, self.info.n_agents)
 
     def extra_loss(
         self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets, fraction: float

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
-from bn_mappo.envs.vec_env import Observation, StepResult, VecEnv
+from bn_mappo.core.specs import Observation, StepResult
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.checkpoint import to_arrays
 
 

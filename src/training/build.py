@@ -10,8 +10,8 @@ from bn_mappo.config.schema import Config
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.registry import get_env_info, make_vec_env
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.learners.ppo_learner import PPOLearner
 from bn_mappo.training.checkpoint import check_fits, check_resumes, find_checkpoint, read_checkpoint

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.data.batch import BatchRecorder, EpisodeBatch, Following, Scheme
-from bn_mappo.envs.vec_env import Array, Observation, StepResult, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.acting import ActingLoop, to_tensors
 from bn_mappo.training.checkpoint import to_arrays
 from bn_mappo.training.episode_stats import EpisodeStats

@@ -1,4 +1,4 @@
-"""What a policy is worth exactly, in games that are small enough to be written down: no episodes, no luck."""
+"""What a policy is worth exactly, in games that are small enough to be written down: no episode is sampled."""
 
 import numpy as np
 import torch
@@ -7,8 +7,9 @@ from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
+from bn_mappo.core.specs import Array, Observation
 from bn_mappo.data.batch import EpisodeBatch
-from bn_mappo.envs.vec_env import Array, Observation, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.tabular.evaluation import policy_values, start_value
 from bn_mappo.tabular.game import TabularModel
 from bn_mappo.tabular.optimum import optimal_value

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from bn_mappo.controllers.basic_controller import Selection, Step
-from bn_mappo.envs.vec_env import Array, StepResult, VecEnv
+from bn_mappo.core.specs import Array, StepResult
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.evaluator import Watcher
 
 FACTS_FILE = "evaluation_facts.npz"
@@ -19,8 +20,8 @@ class FactsRecorder(Watcher):
     Arrays are in what `facts` returns, with the K steps of all episodes on the first axis:
 
     episode [K], step [K]; actions [K, N]; adjacency [K, N, N] uint8, row: parent; avail_actions [K, N, A] where the
-    environment masks; and all of `env.facts()`. The episodes are numbered in the order in which they ended, which is
-    that of what `evaluate` returns.
+    environment masks; and all of `env.diagnostics()`. The episodes are numbered in the order in which they ended, which
+    is that of what `evaluate` returns.
     """
 
     def __init__(self, env: VecEnv):
@@ -45,7 +46,7 @@ class FactsRecorder(Watcher):
         here["adjacency"] = adjacency.astype(np.uint8)
         if step.avail_actions is not None:
             here["avail_actions"] = step.avail_actions.cpu().numpy()
-        known = self.env.facts()
+        known = self.env.diagnostics()
         if known is not None:
             here |= known._asdict()
         for name, values in here.items():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bn_mappo.config.schema import Config
 from bn_mappo.core.clock import Clock
 from bn_mappo.core.errors import RunError
-from bn_mappo.envs.adapters.backends import run_metrics
+from bn_mappo.envs.vec_env import run_metrics
 from bn_mappo.learners.ppo_learner import Statistics
 from bn_mappo.tracking.metrics import MetricLog
 from bn_mappo.training.build import Setup, start_collector
@@ -117,7 +117,7 @@ class Trainer:
 
     def environment_metrics(self) -> dict[str, float]:
         """What a row tells of the games themselves."""
-        return run_metrics(self.config.env, self.collector.env.restarts() + self.tester.restarts())
+        return run_metrics(self.setup.info, self.collector.env.restarts() + self.tester.restarts())
 
     def evaluate(self, row: dict[str, float]) -> dict[str, float]:
         """The row with an evaluation of the present policy; where games fail too often, row and checkpoint are kept."""

@@ -37,7 +37,7 @@ MISTAKES = [
     (CG, "with batch_size_run=0", ["batch_size_run=0"]),
     (CG, "with batch_size_run=32 batch_size=5", ["batch_size=5", "divide"]),
     (CG, "with use_cuda=maybe", ["use_cuda='maybe'"]),
-    (CG, "with runner=vectr", ["runner='vectr'", "vector", "parallel", "episode"]),
+    (CG, "with runner=vectr", ["runner 'vectr'", "'vector'", "parallel", "episode"]),
     (CG, "with lr={'start':0.1}", ["lr.end", "missing"]),
     (CG, "with env_args.n_agentz=3", ["env_args.n_agentz", "'n_agents'", "epsilon"]),
     (CG, "with env_args.n_agents=two", ["env_args.n_agents='two'", "integer"]),

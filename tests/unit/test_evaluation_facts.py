@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from bn_mappo.controllers.basic_controller import Selection, Step
+from bn_mappo.core.specs import StepResult
 from bn_mappo.envs.registry import make_vec_env
-from bn_mappo.envs.vec_env import StepResult
 from bn_mappo.training.build import build
 from bn_mappo.training.evaluator import evaluate
 from bn_mappo.training.facts import FACTS_FILE, FactsRecorder, write_facts
@@ -38,7 +38,7 @@ def test_who_sees_whom_health_and_distance_against_a_slow_recomputation():
     games, facts, _ = recorded("skirmish", env_args__map_name="2s3z")
     n, types, width = 5, 2, 4 + 2 + 2  # an ally's fields: seen, distance, dx, dy, health, shield, type
     first = 4 + 5 * width  # of the allies' fields in an observation
-    assert len(facts["step"]) > 100 and set(games.facts()._fields) < set(facts)
+    assert len(facts["step"]) > 100 and set(games.diagnostics()._fields) < set(facts)
     for k in range(0, len(facts["step"]), 3):
         place, lives = facts["position"][k], facts["is_alive"][k]
         for i in range(n):
@@ -83,15 +83,15 @@ def test_an_environment_that_knows_no_facts_gives_graphs_and_actions():
     assert facts["adjacency"].shape == (7 * 5, 10, 10) and episodes["ep_length"].tolist() == [5] * 7
 
 
-class NoFacts:
+class NoDiagnostics:
     batch_size = 2
 
-    def facts(self):
+    def diagnostics(self):
         return None
 
 
 def test_episodes_that_are_lost_or_not_counted_are_left_out():
-    recorder = FactsRecorder(NoFacts())
+    recorder = FactsRecorder(NoDiagnostics())
     ends = [(0, 0), (0, 0), (1, 0), (0, 1), (1, 0)]  # of both games at each step
     for t, end in enumerate(ends):
         counts = np.array([True, t < 4])

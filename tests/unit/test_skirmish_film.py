@@ -68,10 +68,10 @@ def film_of(n_steps_most: int = 60, map_name: str = "3m"):
     policy, adjacency = game.reference_policies()["nearest enemy first"], np.triu(np.ones((3, 3)), 1)
     game.reset()
     for _ in range(n_steps_most):
-        film.shoot(adjacency)
+        film.record(adjacency)
         if game.step(policy()).final is not None:
             break
-    film.shoot(None)
+    film.record(None)
     return film
 
 

@@ -1,33 +1,20 @@
 """State values: of the team from the state, or of each agent from its own observation."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
 from bn_mappo.core.registry import Registry
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.modules.layers import AgentLinear
 
 REGISTRY: Registry = Registry("critic_type")
-
-
-class Sizes(Protocol):
-    """What a critic has to know of its task."""
-
-    @property
-    def n_agents(self) -> int: ...
-
-    @property
-    def obs_dim(self) -> int: ...
-
-    @property
-    def state_dim(self) -> int: ...
 
 
 class Critic(nn.Module):
     """Base -> FC(1) on one recorded field; `field` names it."""
 
     field: str  # the recorded field that it reads
+    is_per_agent: bool  # whether it gives N values a step, or one
 
     def __init__(self, input_dim: int, hidden_dim: int, generator: torch.Generator):
         super().__init__()
@@ -45,10 +32,10 @@ class Critic(nn.Module):
 class StateCritic(Critic):
     """V(s), one value a step: [..., S] -> [..., 1], the same for every agent."""
 
-    field = "state"
+    field, is_per_agent = "state", False
 
-    def __init__(self, sizes: Sizes, hidden_dim: int, generator: torch.Generator):
-        super().__init__(sizes.state_dim, hidden_dim, generator)
+    def __init__(self, info: EnvInfo, hidden_dim: int, generator: torch.Generator):
+        super().__init__(info.state_dim, hidden_dim, generator)
 
     def forward(self, state: Tensor) -> Tensor:
         return self.base(state).unsqueeze(-1)
@@ -58,12 +45,12 @@ class StateCritic(Critic):
 class ObsCritic(Critic):
     """V(o^i) with the agent's number: [..., N, D] -> [..., N]."""
 
-    field = "obs"
+    field, is_per_agent = "obs", True
     agent_ids: Tensor
 
-    def __init__(self, sizes: Sizes, hidden_dim: int, generator: torch.Generator):
-        super().__init__(sizes.obs_dim + sizes.n_agents, hidden_dim, generator)
-        self.register_buffer("agent_ids", torch.eye(sizes.n_agents), persistent=False)  # [N, N]
+    def __init__(self, info: EnvInfo, hidden_dim: int, generator: torch.Generator):
+        super().__init__(info.obs_dim + info.n_agents, hidden_dim, generator)
+        self.register_buffer("agent_ids", torch.eye(info.n_agents), persistent=False)  # [N, N]
 
     def forward(self, obs: Tensor) -> Tensor:
         ids = self.agent_ids.expand(*obs.shape[:-1], -1)  # [..., N, N]

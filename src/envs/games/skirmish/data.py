@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bn_mappo.config.loading import load_yaml
 from bn_mappo.config.schema import explain
 from bn_mappo.core.errors import ConfigError, unknown
-from bn_mappo.envs.vec_env import Array
+from bn_mappo.core.specs import Array
 
 FOLDER = Path(__file__).parent
 SIZE = 32  # cells; every map is a square of this side
