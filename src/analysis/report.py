@@ -3,7 +3,6 @@
 import ast
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from bn_mappo.analysis.replays import save_film
 from bn_mappo.analysis.seed_statistics import mean_intervals
 from bn_mappo.config.schema import Config, load_layers
 from bn_mappo.core.errors import RunError
+from bn_mappo.core.nested import differences
 from bn_mappo.core.secrets import MASK
 from bn_mappo.envs.references import References, reference_facts
 from bn_mappo.envs.registry import fill_env_args, is_batched, make_vec_env
@@ -90,7 +90,7 @@ def resume_command(config: Config, folder: Path) -> str:
     values = config.model_dump()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
-    changes = [f"{key}={as_word(value)}" for key, value in differences(layers, values) if key not in own]
+    changes = [f"{key}={as_word(new)}" for key, (_, new) in differences(layers, values).items() if key not in own]
     quoted = [shlex.quote(change) for change in (f"checkpoint_path={folder}", *changes)]
     return " ".join([f"python src/main.py --config={alg} --env-config={env} with", *quoted])
 
@@ -104,16 +104,6 @@ def as_word(value: Any) -> str:
     except (ValueError, SyntaxError):
         return value
     return repr(value)
-
-
-def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys, with dots, of nested dictionaries whose values differ, with the later value."""
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict) and value.keys() >= old.keys():
-            yield from differences(old, value, f"{prefix}{key}.")
-        elif value != old:
-            yield f"{prefix}{key}", value
 
 
 def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) -> dict[str, float]:
