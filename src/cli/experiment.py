@@ -10,6 +10,7 @@ from sacred import SETTINGS, Experiment
 from sacred.config.config_dict import ConfigDict
 from sacred.run import Run
 
+from bn_mappo.analysis.evaluation_run import evaluate_checkpoint
 from bn_mappo.config.schema import Config, check_keys, default_values, load_preset, merge, preset_names, validate
 from bn_mappo.core.errors import ConfigError, RunError, fail
 from bn_mappo.core.secrets import conceal, mask
@@ -20,7 +21,7 @@ from bn_mappo.tracking.metrics import MetricLog
 from bn_mappo.tracking.mirror import Mirror, address, preflight
 from bn_mappo.tracking.run_folder import RunFolder
 from bn_mappo.tracking.sinks import check_packages, make_sinks
-from bn_mappo.training.trainer import build, evaluate_checkpoint, train
+from bn_mappo.training.trainer import build, train
 
 SETTINGS.CAPTURE_MODE = "sys"  # the progress display writes past it
 SETTINGS.CONFIG.READ_ONLY_CONFIG = False

@@ -1,7 +1,6 @@
 """One run: build what the configuration names, then train or evaluate it."""
 
 import errno
-import sys
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from bn_mappo.analysis.replays import save_replay
 from bn_mappo.config.schema import Config
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.controllers.basic_controller import BasicMAC
@@ -33,7 +31,6 @@ from bn_mappo.training.checkpoint import (
 from bn_mappo.training.collector import Rollout
 from bn_mappo.training.evaluator import Watcher, evaluate
 from bn_mappo.training.exact_value import ExactValue
-from bn_mappo.training.facts import FactsRecorder, write_facts
 from bn_mappo.training.interrupts import Interrupt
 from bn_mappo.training.memory import keep_freed_memory
 from bn_mappo.training.progress import TrainingProgress
@@ -274,27 +271,3 @@ def train(config: Config, setup: Setup, log: MetricLog, folder: Path) -> RunResu
         raise training.rescue(error) from error
     finally:
         training.close()
-
-
-def evaluate_checkpoint(config: Config, setup: Setup, folder: Path) -> dict[str, np.ndarray]:
-    """Play test_nepisode episodes with the weights of the checkpoint; say where replay and facts are, if asked for.
-
-    A replay that cannot be saved costs a warning, not the evaluation.
-    """
-    assert setup.checkpoint is not None, "Config makes evaluate=True need a checkpoint"
-    tester, t_env = Tester(config, setup.mac), int(setup.checkpoint["t_env"])
-    try:
-        env = tester.make_env()
-        recorder = FactsRecorder(env) if config.save_facts else None
-        episodes = tester(t_env, watcher=recorder)
-        if recorder is not None:
-            print(f"Facts: {write_facts(recorder.facts(), episodes, folder)}")
-        if config.save_replay:
-            try:
-                replay = save_replay(config, setup.mac, t_env, env, folder)
-                print(f"Replay: {replay or f'none, for {config.env} saves no replays'}")
-            except RunError as error:
-                print(f"warning: {error}", file=sys.stderr)
-        return episodes
-    finally:
-        tester.close()
