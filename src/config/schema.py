@@ -130,6 +130,7 @@ class Config(Section):
     evaluate: bool
     save_replay: bool
     save_facts: bool
+    report: bool
     save_model: bool
     save_model_interval: Count
     checkpoint_path: str

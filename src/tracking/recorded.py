@@ -13,7 +13,7 @@ from bn_mappo.tracking.metrics import METRICS_FILE, read_metrics
 
 TAIL_BYTES = 16_384  # of metrics.jsonl, in which the last value of every metric usually stands
 UNREADABLE = "UNREADABLE"
-BOOKKEEPING = ("seed", "checkpoint_path", "load_step", "local_results_path", "torch_threads", "use_cuda", "save_model")
+BOOKKEEPING = ("seed", "checkpoint_path", "load_step", "local_results_path", "torch_threads", "report")
 BOOKKEEPING_PREFIXES = ("mongo_", "wandb_", "use_", "save_model")  # they do not change what is learned
 
 
