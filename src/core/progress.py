@@ -41,7 +41,8 @@ class ProgressDisplay:
             console=console,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("starting", total=total, completed=start, amount=self._amount(start))
+        self.task = self.bar.add_task("starting", total=total, amount=self._amount(start))
+        self.bar.update(self.task, completed=start)
 
     def __enter__(self) -> Self:
         self.bar.start()
