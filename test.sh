@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment with the test tools, then lint, types and tests. --quick leaves out the slow tests.
+# Makes the environment with the test tools, then lint, imports, types and tests. --quick leaves out the slow tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh
@@ -12,5 +12,6 @@ if [ "${1:-}" = "--quick" ]; then
 fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
+.venv/bin/lint-imports
 .venv/bin/mypy
 .venv/bin/python -m pytest -n 2 --dist worksteal "${select[@]}" "$@"

@@ -46,6 +46,7 @@ class Config:
     evaluate: bool
     save_replay: bool
     save_facts: bool
+    report: bool
     save_model: bool
     save_model_interval: Count
     checkpoint_path: str

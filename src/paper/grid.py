@@ -15,11 +15,11 @@ from omegaconf import OmegaConf
 from bn_mappo.config.loading import load_layers, load_preset, merge, overlay
 from bn_mappo.config.schema import validate
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.nested import differences, flatten
 from bn_mappo.core.progress import progress
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.registry import fill_env_args
 from bn_mappo.tracking.metrics import read_metrics
-from bn_mappo.tracking.recorded import flatten
 
 MAIN = Path(__file__).resolve().parents[1] / "main.py"
 CELL_FILE = "settings.json"
@@ -92,11 +92,7 @@ def check_settings(cells: Sequence[Cell], root: Path) -> None:
     for cell in cells:
         path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
         before = flatten(json.loads(path.read_text())) if path.exists() else now
-        changed = ", ".join(
-            f"{key}: {before.get(key)} -> {now.get(key)}"
-            for key in {**before, **now}
-            if before.get(key) != now.get(key)
-        )
+        changed = ", ".join(f"{key}: {old} -> {new}" for key, (old, new) in differences(before, now).items())
         if changed:
             raise ConfigError(
                 f"{cell.folder(root)} holds a run made with other settings ({changed}). "

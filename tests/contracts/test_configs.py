@@ -71,15 +71,18 @@ def test_the_papers_settings_on_its_maps(env, alg, map_name):
     one_update(validate(merge(values, SMALL)))
 
 
+PAIRS = [("basic_mac", "ppo_learner"), ("dag_controller", "ppo_learner"), ("dag_controller", "bn_mappo")]
+
+
+def test_every_registered_controller_and_learner_is_in_a_pair_that_is_tested():
+    assert {mac for mac, _ in PAIRS} == set(MACS) and {learner for _, learner in PAIRS} == set(LEARNERS)
+
+
 @pytest.mark.parametrize("mini_batch", [4, 2, 1])
 @pytest.mark.parametrize("agent", list(AGENTS))
 @pytest.mark.parametrize("critic_type", list(CRITICS))
-@pytest.mark.parametrize(
-    ("mac", "learner"),
-    [("basic_mac", "ppo_learner"), ("dag_controller", "ppo_learner"), ("dag_controller", "bn_mappo")],
-)
+@pytest.mark.parametrize(("mac", "learner"), PAIRS)
 def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batch):
-    assert mac in MACS and learner in LEARNERS
     settings = {"mac": mac, "learner": learner, "critic_type": critic_type, "agent": agent, "batch_size": mini_batch}
     order = "plackett_luce" if learner == "bn_mappo" else "identity"  # a learned order needs its own loss
     dag = {"dag__permutation": order} if mac == "dag_controller" else {}
