@@ -1,4 +1,4 @@
-"""Command line: python src/plug_in.py --epymarl PATH puts bn_mappo into an EPyMARL checkout, --remove takes it out."""
+"""Command line: bn-mappo plug-in --epymarl PATH puts bn_mappo into an EPyMARL checkout, --remove takes it out."""
 
 import argparse
 import shutil
@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bn_mappo.core.errors import ConfigError, fail
+from bn_mappo.core.program import program
 from bn_mappo.hosts.epymarl import yaml_files
 from bn_mappo.hosts.epymarl.checkout import Checkout
 from bn_mappo.hosts.epymarl.config import LEARNER, MAC
@@ -33,7 +34,10 @@ No checkout has to be changed to try it: python -m bn_mappo.hosts.epymarl PATH -
 def main(arguments: Sequence[str]) -> int:
     """Plug in, or remove; exit status 0, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(
-        prog="plug_in.py", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("plug-in"),
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--epymarl", required=True, metavar="PATH", help="the checkout: the folder that holds src/")
     parser.add_argument("--remove", action="store_true", help="take bn_mappo out again")
