@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-from bn_mappo.cli.reproduce import single_threaded  # noqa: E402
+from bn_mappo.core.threads import single_threaded  # noqa: E402
 
 single_threaded()
 

@@ -1,5 +1,6 @@
 """One episode, kept whole: for pictures and replays, and for a look at what a DAG does."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ class Recorder(Watcher):
 def record_episode(config: Config, mac: BasicMAC, t_env: int, greedy: bool = True, fraction: float = 1.0) -> Episode:
     """Play one episode on an environment of its own, on arrays where it can be, for only those draw themselves."""
     if is_batched(config.env):
-        config = config.model_copy(update={"runner": "vector"})
+        config = replace(config, runner="vector")
     env = make_vec_env(config, 1, "record")
     try:
         recorder = Recorder(env)

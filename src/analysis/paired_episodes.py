@@ -1,5 +1,6 @@
 """Episodes that policies play under the same luck, game by game, so that their returns can be compared in pairs."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ class PairedEpisodes:
     def __init__(self, config: Config, mac: DAGMAC, n_episodes: int, greedy: bool, fraction: float):
         on_arrays = is_batched(config.env)
         if on_arrays:
-            config = config.model_copy(update={"runner": "vector"})
+            config = replace(config, runner="vector")
         n_games = n_episodes if on_arrays else min(config.batch_size_run, n_episodes)
         self.env = FirstEpisodes(make_vec_env(config, n_games, "analysis"))
         self.mac, self.greedy, self.fraction = mac, greedy, fraction

@@ -139,7 +139,7 @@ def study(config: Config, mac: DAGMAC, plan: Plan, fraction: float, report: Repo
         mean_interval(information.total_correlation[:, None])[0],
         mean_interval(information.agents),
         describe_edges(information, visits, plain, cut),
-        *communication_of(visits, message_bytes=4 * mac.parent_dim()),
+        *communication_of(visits, message_bytes=4 * mac.message_dim),
         plain,
         losing,
         cut,

@@ -1,6 +1,6 @@
 """What `main.py --help` and `main.py list` print."""
 
-from bn_mappo.config.schema import CONFIG_DIR, EXAMPLE, config_names, preset_names
+from bn_mappo.config.loading import CONFIG_DIR, EXAMPLE, config_names, preset_names
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.envs.registry import REGISTRY as ENVS
 from bn_mappo.envs.vector.runners import RUNNERS

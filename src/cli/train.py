@@ -5,7 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from bn_mappo.config.schema import EXAMPLE, config_names, load_layers, preset_names
+from bn_mappo.config.loading import EXAMPLE, config_names, load_layers, preset_names
 from bn_mappo.core.errors import ConfigError, fail, unknown
 from bn_mappo.core.secrets import conceal
 from bn_mappo.envs.adapters.backends import refuse_without_game

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bn_mappo.cli.listing import listing
-from bn_mappo.config.schema import config_names, load_layers
+from bn_mappo.config.loading import config_names, load_layers
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.specs import Observation, StepResult
 from bn_mappo.envs.registry import REGISTRY, fill_env_args, get_env_info, is_batched, make_vec_env

@@ -12,8 +12,8 @@ from bn_mappo.envs.games.skirmish import Skirmish
 from bn_mappo.envs.games.skirmish.drawing import EDGE, SIDES, Picture
 from bn_mappo.envs.games.skirmish.moments import between, view_of
 from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.training.build import build
 from bn_mappo.training.evaluator import evaluate
-from bn_mappo.training.trainer import build
 from helpers import make_config
 from skirmish_scenes import kill, play, scene
 

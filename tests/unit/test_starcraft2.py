@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bn_mappo.config.schema import load_layers, merge
+from bn_mappo.config.loading import load_layers, merge
 from bn_mappo.core.errors import ConfigError, WorkerError
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.adapters.starcraft2 import MOST_STARTS, StarCraft2
@@ -289,16 +289,16 @@ def test_a_lost_episode_is_no_data_and_advantages_stay_right(starcraft):
         return step(joint)
 
     env.step = step
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     env.close()
     assert batch["filled"].tolist() == [[1.0] * 6 + [0.0] * 4 + [1.0] * 2, [1.0] * 12]
     assert env.restarts() == 1 and batch["terminated"][0, 9] == 1 and batch["truncated"][0, 5] == 1
-    assert batch["starts"][0].nonzero().flatten().tolist() == [0, 6, 10]
+    assert batch["episode_start"][0].nonzero().flatten().tolist() == [0, 6, 10]
 
     targets = setup.learner.compute_targets(batch)
     with torch.no_grad():
-        value = setup.learner.critic(torch.cat([batch["state"], batch.last["state"].unsqueeze(1)], 1))[..., 0]
-        final = setup.learner.critic(batch.final["state"])[0, 0]
+        value = setup.learner.critic(torch.cat([batch["state"], batch.following.last["state"].unsqueeze(1)], 1))[..., 0]
+        final = setup.learner.critic(batch.following.final["state"])[0, 0]
     for game, steps in ((0, range(0, 6)), (0, range(10, 12)), (1, range(0, 12))):
         advantage = 0.0
         for t in reversed(steps):
@@ -317,9 +317,9 @@ def test_what_a_lost_episode_held_changes_no_weight(starcraft):
     weights = []
     for garbage in (0.0, 1e3):
         setup, rollout = make_rollout(make_config("bn_mappo", "sc2", runner="episode", segment_length=8))
-        rollout.run_segment(0.0)
+        rollout.collect(0.0)
         starcraft.order("crash")
-        batch = rollout.run_segment(0.0)
+        batch = rollout.collect(0.0)
         rollout.env.close()
         lost = batch["filled"] == 0
         assert lost.sum() == 1, "the part of the episode in the segment before has been learned from"
