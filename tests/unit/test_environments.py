@@ -131,7 +131,7 @@ def test_aloha_references_earn_what_is_documented():
     facts = reference_facts(Aloha(4000, 0, episode_limit=20), seed=1)
     returns = {name: means["return"] for name, means in facts.items()}
     expected = {
-        "nobody sends": 0.0,
+        "never send": 0.0,
         "fixed senders (one colour)": 6.20,
         "longest backlog first": 8.86,
         "fixed order": 9.28,
