@@ -26,8 +26,9 @@ class Coverage(NamedTuple):
 def coverage(game: Game, adjacency: Adjacency, evaluation: Evaluation) -> Coverage:
     """Count the augmented states without visitation (paper, assumption 5.6).
 
-    A policy gradient step changes theta^i[s, a^P, .] in proportion to d(s, a^P) = d(s) Pr(a^P | s). So if a state is lost
-    before the agent has learned to act in it, its policy there stays wrong. A state not worth visiting does no harm.
+    A policy gradient step changes theta^i[s, a^P, .] in proportion to d(s, a^P) = d(s) Pr(a^P | s). So if a state is
+    lost before the agent has learned to act in it, its policy there stays wrong. A state not worth visiting does no
+    harm.
     """
     total = 0
     lost = np.zeros(len(evaluation.values), dtype=np.int64)  # [B]

@@ -75,7 +75,7 @@ class TabularModel(NamedTuple):
 def game_from_arrays(
     transition: npt.ArrayLike, reward: npt.ArrayLike, gamma: float, mu: npt.ArrayLike, name: str = "game"
 ) -> Game:
-    """The game of P [S, A_1, ..., A_N, S'], r [S, A_1, ..., A_N] or [S], gamma, mu [S]; ConfigError if they do not fit."""
+    """The game of P [S, A_1, ..., A_N, S'], r [S, A_1, ..., A_N] or [S], gamma, mu [S]; ConfigError on a mismatch."""
     p, r, start = (_as_floats(key, value) for key, value in (("P", transition), ("r", reward), ("mu", mu)))
     if p.ndim < 3 or p.shape[0] != p.shape[-1]:
         raise ConfigError(f"P has shape {list(p.shape)}; it must be [S, A_1, ..., A_N, S] with at least one agent")
@@ -105,7 +105,7 @@ def coordination_game(
     reward_bound: RewardBound = "inclusive",
     difference_bound: int | None = None,
 ) -> Game:
-    """The Coordination Game (paper section 7) with uniform mu; the bits of state k are its binary digits, agent 0 first."""
+    """The Coordination Game (paper section 7) with uniform mu; state k holds the binary digits of k, agent 0 first."""
     if n_agents < 1:
         raise ConfigError(f"n_agents={n_agents}: the Coordination Game needs at least 1 agent")
     if not 0 <= epsilon <= 1:
