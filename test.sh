@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment with the test tools, then lint, types, the documentation site and tests. --quick leaves out the slow tests.
+# Makes the environment with the test tools; then lint, types, documentation site, tests. --quick leaves out slow tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh
@@ -13,5 +13,5 @@ fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict # with --quiet it would not see its own warnings
 .venv/bin/python -m pytest -n 2 --dist worksteal "${select[@]}" "$@"

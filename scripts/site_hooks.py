@@ -43,6 +43,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return match[0]
         if not (ROOT / path).exists():
             log.warning("'%s' links to '%s', which is not in the repository", page.file.src_uri, target)
+            return text
         for uri, name in PAGES.items():
             if path == name:
                 return f"[{text}]({posixpath.relpath(uri, here or '.')}{anchor})"
