@@ -17,10 +17,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bn_mappo.config.schema import load_layers, merge, validate
+from bn_mappo.config.loading import load_layers, overlay
+from bn_mappo.config.schema import validate
 from bn_mappo.envs.registry import make_vec_env
-from bn_mappo.training.collector import to_step
-from bn_mappo.training.trainer import build
+from bn_mappo.training.acting import to_step
+from bn_mappo.training.build import build
 
 ROUNDS, STEPS = 7, 20
 HEED = 1000.0  # times the first weights of what is heard
@@ -41,7 +42,7 @@ def milliseconds(n_agents: int, depth: int, n_games: int) -> float:
         "dag": {"generator": "fixed", "adjacency": layered(n_agents, depth)},
         "torch_threads": 1,
     }
-    config = validate(merge(load_layers("bn_mappo", "aloha"), updates))
+    config = validate(overlay(load_layers("bn_mappo", "aloha"), updates))
     setup, env = build(config), make_vec_env(config, n_games, "benchmark")
     with torch.no_grad():
         setup.mac.actor.parent_head.weight.mul_(HEED)

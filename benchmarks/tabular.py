@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-from bn_mappo.cli.reproduce import single_threaded  # noqa: E402
+from bn_mappo.core.threads import single_threaded  # noqa: E402
 
 single_threaded()
 
 from bn_mappo.analysis.provenance import provenance  # noqa: E402
 from bn_mappo.core.progress import progress  # noqa: E402
+from bn_mappo.envs.games.coordination_game import tabular_coordination_game  # noqa: E402
 from bn_mappo.paper.figure3 import Case, Plan, coordination_cases, run_case, seed_batches, work  # noqa: E402
 from bn_mappo.paper.figure3_main import peak_memory_mib  # noqa: E402
 from bn_mappo.tabular.best_response import nash_gap  # noqa: E402
 from bn_mappo.tabular.dags import DAG_NAMES, named_dag  # noqa: E402
 from bn_mappo.tabular.evaluation import evaluate  # noqa: E402
-from bn_mappo.tabular.game import coordination_game  # noqa: E402
 from bn_mappo.tabular.gradient import policy_gradient  # noqa: E402
 from bn_mappo.tabular.policy import normal_logits  # noqa: E402
 
@@ -44,7 +44,7 @@ def least_seconds(action: Callable[[], object]) -> float:
 
 def time_steps(n_agents: int, dag: str, n_seeds: int) -> Row:
     """Milliseconds for a gradient step and for a Nash-gap, of one seed, when seeds advance in batches."""
-    game, adjacency = coordination_game(n_agents), named_dag(dag, n_agents)
+    game, adjacency = tabular_coordination_game(n_agents), named_dag(dag, n_agents)
     seeds = next(seed_batches(game, tuple(range(n_seeds))))
     logits = normal_logits(game, adjacency, seeds)
     evaluation = evaluate(game, logits)

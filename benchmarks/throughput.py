@@ -21,10 +21,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bn_mappo.config.schema import config_names, load_layers, merge, validate
+from bn_mappo.config.loading import config_names, load_layers, merge, overlay
+from bn_mappo.config.schema import validate
+from bn_mappo.core.clock import Clock
 from bn_mappo.core.errors import ConfigError, fail
 from bn_mappo.envs.adapters.backends import settle
-from bn_mappo.training.trainer import build, crossed, start_rollout
+from bn_mappo.training.build import build, start_collector
 
 PARTS = ("environment", "acting", "dag_sampling", "update", "other")
 COUNTED, UNCOUNTED = 8, 2  # segments of a turn
@@ -55,13 +57,12 @@ class Variant:
     """One algorithm in training, timed."""
 
     def __init__(self, name: str, alg: str, env: str, overrides: dict[str, Any]):
-        layers = merge(load_layers(alg, env), overrides)
-        if name in DAG_VARIANTS:
-            layers = merge(layers, {"dag": {"generator": name}})
-        self.name, self.config = name, validate(settle(layers).values)
+        chosen = {"dag": {"generator": name}} if name in DAG_VARIANTS else {}
+        values = overlay(load_layers(alg, env), merge(overrides, chosen))
+        self.name, self.config = name, validate(settle(values).values)
         setup = build(self.config)
-        self.learner, self.watch, self.t_env = setup.learner, Stopwatch(), 0
-        self.rollout = start_rollout(self.config, setup)
+        self.learner, self.watch, self.clock = setup.learner, Stopwatch(), Clock(self.config.t_max)
+        self.rollout = start_collector(self.config, setup)
         self.rows: list[dict[str, float]] = []
         self.watch.wrap(self.rollout.env, "step", "environment")
         self.watch.wrap(setup.mac, "select_actions", "acting")
@@ -92,11 +93,11 @@ class Variant:
         """Play and learn from one segment; keep its times."""
         self.watch.seconds = dict.fromkeys(PARTS, 0.0)
         begin = time.perf_counter()
-        batch = self.rollout.run_segment(min(self.t_env / self.config.t_max, 1.0))
-        after = self.t_env + batch.batch_size * batch.n_steps
-        self.learner.train(batch, self.t_env, with_stats=crossed(self.t_env, after, self.config.log_interval))
+        fraction = self.clock.fraction
+        batch = self.rollout.collect(fraction)
+        self.clock.advance(batch.batch_size * batch.n_steps)
+        self.learner.train(batch, fraction, collect_stats=self.clock.is_due(self.config.log_interval))
         total = time.perf_counter() - begin
-        self.t_env = after
         seconds = self.watch.seconds
         seconds["acting"] -= seconds["dag_sampling"]
         seconds["other"] = total - sum(seconds.values())

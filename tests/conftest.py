@@ -18,6 +18,10 @@ def toys():
         "either_sees_game": toy_envs.EitherSeesGame,
         "masked_game": toy_envs.MaskedGame,
         "faulty_game": toy_envs.FaultyGame,
+        "leaving_game": toy_envs.LeavingGame,
+        "leaving_single": toy_envs.LeavingSingle,
+        "witness_game": toy_envs.WitnessGame,
+        "witness_single": toy_envs.WitnessSingle,
     }
     for name, game in games.items():
         REGISTRY.register(name, "for tests")(game)

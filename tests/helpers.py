@@ -7,11 +7,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from bn_mappo.cli import train
-from bn_mappo.config.schema import Config, config_names, load_layers, merge, validate
+from bn_mappo.config.loading import config_names, load_layers, merge
+from bn_mappo.config.schema import Config, used_values, validate
+from bn_mappo.core.clock import Clock
 from bn_mappo.data.batch import EpisodeBatch
 from bn_mappo.envs.adapters.backends import settle
-from bn_mappo.training.collector import Rollout
-from bn_mappo.training.trainer import Setup, build, start_rollout
+from bn_mappo.training.build import Setup, build, start_collector
+from bn_mappo.training.collector import Collector
 
 MAIN = Path(__file__).parents[1] / "src" / "main.py"  # the command line of the checkout
 
@@ -19,31 +21,32 @@ MAIN = Path(__file__).parents[1] / "src" / "main.py"  # the command line of the 
 def make_config(alg: str = "bn_mappo", env: str = "aloha", **updates: Any) -> Config:
     """The configuration of `--config=alg --env-config=env with key=value`; `dag__generator` stands for dag.generator.
 
-    An environment without YAML of its own, one for tests, runs with the settings of the Coordination Game.
+    Keys of parts that the configuration does not choose are left out. An environment without YAML of its own, one for
+    tests, runs with the settings of the Coordination Game.
     """
     small = {"batch_size_run": 4, "batch_size": 4, "segment_length": 6, "hidden_dim": 16, "test_nepisode": 4}
     layers = load_layers(alg, env if env in config_names("envs") else "coordination_game")
     if env not in config_names("envs"):
         layers |= {"env": env, "env_args": {}}
-    for key, value in {**small, **updates}.items():
-        layers = merge(layers, OmegaConf.to_container(OmegaConf.from_dotlist([f"{key.replace('__', '.')}={value}"])))
-    return validate(settle(layers).values)
+    words = [f"{key.replace('__', '.')}={value}" for key, value in {**small, **updates}.items()]
+    given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(words))
+    return validate(settle(used_values(merge(layers, given))).values)
 
 
-def make_rollout(config: Config) -> tuple[Setup, Rollout]:
+def make_rollout(config: Config) -> tuple[Setup, Collector]:
     """Networks, learner and training games of a configuration."""
     setup = build(config)
-    return setup, start_rollout(config, setup)
+    return setup, start_collector(config, setup)
 
 
-def train_updates(config: Config, n_updates: int) -> tuple[Setup, Rollout, list[dict[str, float]], EpisodeBatch]:
+def train_updates(config: Config, n_updates: int) -> tuple[Setup, Collector, list[dict[str, float]], EpisodeBatch]:
     """Train some updates; returns the statistics of each and the last batch."""
     setup, rollout = make_rollout(config)
-    statistics, t_env = [], 0
+    statistics, clock = [], Clock(config.t_max)
     for _ in range(n_updates):
-        batch = rollout.run_segment(min(t_env / config.t_max, 1.0))
-        statistics.append({name: float(value) for name, value in setup.learner.train(batch, t_env).items()})
-        t_env += batch.batch_size * batch.n_steps
+        batch = rollout.collect(clock.fraction)
+        statistics.append({name: float(value) for name, value in setup.learner.train(batch, clock.fraction).items()})
+        clock.advance(batch.batch_size * batch.n_steps)
     return setup, rollout, statistics, batch
 
 

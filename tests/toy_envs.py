@@ -1,13 +1,15 @@
 """Small environments with known optima, or with faults, for tests."""
 
 import os
+import sys
 import time
 from typing import Any
 
 import numpy as np
 
+from bn_mappo.core.specs import Array, EnvInfo, Observation
 from bn_mappo.envs.multiagentenv import MultiAgentEnv
-from bn_mappo.envs.vec_env import Array, BatchedGame, EnvInfo, Observation
+from bn_mappo.envs.vector.batched import BatchedGame
 
 
 class BitGame(BatchedGame):
@@ -97,6 +99,76 @@ class MaskedGame(BatchedGame):
         return {"battle_won": np.ones(self.batch_size, dtype=np.float32)}
 
 
+class LeavingGame(BatchedGame):
+    """Three agents that leave one by one, each with a reward of its own. The episode terminates when all have left.
+
+    Action 0 waits, 1 works and pays agent i its number plus 1, 2 leaves at once. Who does not leave before does so
+    after a random number of steps.
+    """
+
+    state_fields = ("steps_left",)
+
+    def __init__(self, batch_size: int, seed: int, *, episode_limit: int = 6):
+        super().__init__(batch_size, seed)
+        self.info = EnvInfo(3, 3, 2, 3, episode_limit, masks_actions=True, n_rewards=3, agents_leave=True)
+        self.steps_left = np.zeros((batch_size, 3), dtype=np.int64)  # 0: the agent has left
+
+    def start(self, games: Array) -> None:
+        self.steps_left[games] = self.rng.integers(1, 9, size=(len(games), 3))
+
+    def advance(self, actions: Array) -> tuple[Array, Array]:
+        active = self.steps_left > 0
+        reward = np.where(active & (actions == 1), [1.0, 2.0, 3.0], 0.0).astype(np.float32)  # [B, N]
+        self.steps_left = np.where(active & (actions != 2), self.steps_left - 1, 0)
+        return reward, ~(self.steps_left > 0).any(-1)
+
+    def observe(self) -> Observation:
+        active, share = self.steps_left > 0, (self.steps_left / 8).astype(np.float32)
+        obs = np.stack([active.astype(np.float32), share], axis=-1)  # [B, 3, 2]
+        avail = np.ones((self.batch_size, 3, 3), dtype=bool)
+        avail[~active] = [True, False, False]
+        return Observation(obs, share, avail, active)
+
+
+class LeavingSingle(MultiAgentEnv):
+    """As LeavingGame, one game at a time, and with no action masked."""
+
+    def __init__(self, seed: int, *, episode_limit: int = 6):
+        self.info = EnvInfo(3, 3, 1, 3, episode_limit, n_rewards=3, agents_leave=True)
+        self.rng = np.random.default_rng(seed)
+        self.clock, self.steps_left = 0, [0, 0, 0]
+
+    def reset(self, seed: int | None = None) -> None:
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)
+        self.clock, self.steps_left = 0, self.rng.integers(1, 9, size=3).tolist()
+
+    def step(self, actions: Array) -> tuple[Array, bool, bool, dict[str, float]]:
+        reward = np.zeros(3)
+        for agent, action in enumerate(actions):
+            if self.steps_left[agent]:
+                reward[agent] = (action == 1) * (agent + 1)
+                self.steps_left[agent] = 0 if action == 2 else self.steps_left[agent] - 1
+        self.clock += 1
+        return reward, not any(self.steps_left), self.clock >= self.info.episode_limit, {}
+
+    def get_obs(self) -> Array:
+        return np.array(self.steps_left)[:, None] / 8
+
+    def get_state(self) -> Array:
+        return np.array(self.steps_left) / 8
+
+    def get_active(self) -> Array:
+        return np.array(self.steps_left) > 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"clock": self.clock, "left": list(self.steps_left), "rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.clock, self.steps_left = state["clock"], list(state["left"])
+        self.rng.bit_generator.state = state["rng"]
+
+
 class FaultyGame(MultiAgentEnv):
     """A single game whose process dies, or hangs, when the file `trigger` exists: once, for it removes the file."""
 
@@ -133,3 +205,25 @@ class FaultyGame(MultiAgentEnv):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.clock = int(state["clock"])
+
+
+def has_registry() -> float:
+    """Whether this process has imported the names of environments."""
+    return float("bn_mappo.envs.registry" in sys.modules)
+
+
+class WitnessGame(BitGame):
+    """Tells whether its process knows the registry; on arrays."""
+
+    def episode_info(self) -> dict[str, Array]:
+        return {"has_registry": np.full(self.batch_size, has_registry(), dtype=np.float32)}
+
+
+class WitnessSingle(FaultyGame):
+    """Tells whether its process knows the registry; one game at a time, and one step long."""
+
+    def __init__(self, seed: int, *, trigger: str = ""):
+        super().__init__(seed, trigger=trigger)
+
+    def step(self, actions: Array) -> tuple[float, bool, bool, dict[str, float]]:
+        return 1.0, True, False, {"has_registry": has_registry()}

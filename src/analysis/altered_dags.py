@@ -57,8 +57,7 @@ class GivenDAG(DAGGenerator):
     def forward(
         self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
-        depths = depth(self.adjacency)  # [M, N]
-        return DAG(self.adjacency, depths.argsort(dim=-1, stable=True), depths)
+        return DAG(self.adjacency, depth(self.adjacency).argsort(dim=-1, stable=True))
 
 
 @contextmanager

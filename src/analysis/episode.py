@@ -1,5 +1,6 @@
 """One episode, kept whole: for pictures and replays, and for a look at what a DAG does."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -7,9 +8,10 @@ import torch
 
 from bn_mappo.config.schema import Config
 from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.core.specs import Array
 from bn_mappo.envs.film import Film
 from bn_mappo.envs.registry import is_batched, make_vec_env
-from bn_mappo.envs.vec_env import Array, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.evaluator import Watcher, evaluate
 
 
@@ -34,12 +36,12 @@ class Recorder(Watcher):
         adjacency = torch.zeros(n_agents, n_agents) if selection.adjacency is None else selection.adjacency[0]
         self.steps.append((step.obs[0], selection.actions[0], adjacency))
         if self.film is not None:
-            self.film.shoot(None if selection.adjacency is None else adjacency.cpu().numpy())
+            self.film.record(None if selection.adjacency is None else adjacency.cpu().numpy())
 
     def episode(self) -> Episode:
         """All of it, once the game has ended."""
         if self.film is not None:
-            self.film.shoot(None)
+            self.film.record(None)
         obs, actions, adjacency = (
             np.asarray(torch.stack(list(column)).cpu()) for column in zip(*self.steps, strict=True)
         )
@@ -49,7 +51,7 @@ class Recorder(Watcher):
 def record_episode(config: Config, mac: BasicMAC, t_env: int, greedy: bool = True, fraction: float = 1.0) -> Episode:
     """Play one episode on an environment of its own, on arrays where it can be, for only those draw themselves."""
     if is_batched(config.env):
-        config = config.model_copy(update={"runner": "vector"})
+        config = replace(config, runner="vector")
     env = make_vec_env(config, 1, "record")
     try:
         recorder = Recorder(env)

@@ -23,7 +23,7 @@ from bn_mappo.analysis.paired_episodes import Visits, select
 from bn_mappo.controllers.basic_controller import Step
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeding import Generators
-from bn_mappo.envs.vec_env import Array
+from bn_mappo.core.specs import Array
 from bn_mappo.modules.action_selectors import mask_logits
 
 LARGEST_JOINT = 4096  # joint actions up to which a state is enumerated

@@ -1,5 +1,6 @@
 """Episodes that policies play under the same luck, game by game, so that their returns can be compared in pairs."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,9 @@ from bn_mappo.config.schema import Config
 from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeds import derive_seed
+from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.envs.registry import is_batched, make_vec_env
-from bn_mappo.envs.vec_env import Array, Observation, StepResult, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.evaluator import Watcher, evaluate
 
 
@@ -68,7 +70,7 @@ class PairedEpisodes:
     def __init__(self, config: Config, mac: DAGMAC, n_episodes: int, greedy: bool, fraction: float):
         on_arrays = is_batched(config.env)
         if on_arrays:
-            config = config.model_copy(update={"runner": "vector"})
+            config = replace(config, runner="vector")
         n_games = n_episodes if on_arrays else min(config.batch_size_run, n_episodes)
         self.env = FirstEpisodes(make_vec_env(config, n_games, "analysis"))
         self.mac, self.greedy, self.fraction = mac, greedy, fraction

@@ -11,8 +11,8 @@ from matplotlib.patches import FancyArrowPatch
 
 from bn_mappo.analysis.episode import Episode
 from bn_mappo.config.schema import Config
+from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.references import References
-from bn_mappo.envs.vec_env import Array, EnvInfo
 from bn_mappo.tracking.metrics import series
 
 mpl.use("Agg")

@@ -15,7 +15,7 @@ from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.progress import Report
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.envs.vec_env import Array
+from bn_mappo.core.specs import Array
 from bn_mappo.modules.dag.ops import communication, density, depth
 
 
@@ -139,7 +139,7 @@ def study(config: Config, mac: DAGMAC, plan: Plan, fraction: float, report: Repo
         mean_interval(information.total_correlation[:, None])[0],
         mean_interval(information.agents),
         describe_edges(information, visits, plain, cut),
-        *communication_of(visits, message_bytes=4 * mac.parent_dim()),
+        *communication_of(visits, message_bytes=4 * mac.message_dim),
         plain,
         losing,
         cut,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+from bn_mappo.core.threads import THREAD_VARIABLES
 
 
 def provenance() -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""What a finished run tells its user: a summary against known policies, pictures, and where everything is."""
+"""The report after a run: a summary beside known policies, pictures, and where everything is."""
 
 import ast
 import shlex
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,26 @@ from bn_mappo.analysis.episode import record_episode
 from bn_mappo.analysis.pictures import draw_dag, draw_learning_curve
 from bn_mappo.analysis.replays import save_film
 from bn_mappo.analysis.seed_statistics import mean_intervals
-from bn_mappo.config.schema import Config, load_layers
+from bn_mappo.config.loading import given_names, load_layers, merge
+from bn_mappo.config.schema import Config, used_values, validate
 from bn_mappo.core.errors import RunError
+from bn_mappo.core.nested import differences
 from bn_mappo.core.secrets import MASK
 from bn_mappo.envs.references import References, reference_facts
 from bn_mappo.envs.registry import fill_env_args, is_batched, make_vec_env
-from bn_mappo.tracking.metrics import read_metrics
-from bn_mappo.training.trainer import RunResult, Setup
+from bn_mappo.tracking.metrics import Row, read_metrics
+from bn_mappo.training.build import Setup
+from bn_mappo.training.trainer import RunResult
 
 REFERENCE_EPISODES = 500
 Array = np.ndarray
 
 
 def references(config: Config) -> References:
-    """What scripted policies come to in the configured environment; empty where it knows none."""
+    """What scripted policies earn in the configured environment; empty where it has none."""
     if not is_batched(config.env):
         return {}
-    on_arrays = config.model_copy(update={"runner": "vector"})
+    on_arrays = replace(config, runner="vector")
     return reference_facts(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
 
 
@@ -45,8 +48,11 @@ def table(rows: References, marked: str) -> str:
 
 
 def report_training(config: Config, setup: Setup, result: RunResult, folder: Path) -> list[Path]:
-    """Print the summary, draw pictures and the last game; returns the paths of the pictures."""
-    rows, known = read_metrics(folder), references(config)
+    """Print the summary; unless report=false, hold it against scripted policies, and draw pictures and the last game.
+
+    Returns the paths of what it has drawn.
+    """
+    rows, known = read_metrics(folder), references(config) if config.report else {}
     mode = "greedy" if config.test_greedy else "sampled"
     print(f"\n{'Interrupted' if result.signum else 'Finished'} after {result.t_env:,} environment steps.")
     if result.test:
@@ -54,26 +60,35 @@ def report_training(config: Config, setup: Setup, result: RunResult, folder: Pat
         print("Means of an episode:\n" + table({**known, ours: measured(result.test)}, ours))
         if rows and "dag_density" in rows[-1]:
             print(f"Density of the DAG: {rows[-1]['dag_density']:.2f}")
-    pictures = {"Picture": [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []}
-    pictures["Animation"] = []
-    if config.mac == "dag_controller" or is_batched(config.env):
-        episode = record_episode(config, setup.mac, result.t_env)
-        if config.mac == "dag_controller":
-            pictures["Picture"].append(draw_dag(episode, setup.info, folder / "dag.png"))
-        if episode.film is not None and result.signum is None:  # who stops a run wants it to stop
-            try:
-                pictures["Animation"].append(save_film(episode.film, folder, "last_game"))
-            except RunError as error:
-                print(f"warning: {error}", file=sys.stderr)
+    drawn = draw_pictures(rows, known, config, setup, result, folder) if config.report else {}
     print(f"Run:       {folder}")
-    for kind, paths in pictures.items():
+    for kind, paths in drawn.items():
         for path in paths:
             print(f"{kind + ':':<10} {path}")
     if config.save_model or result.signum:
         command = resume_command(config, folder)
         print(f"Go on:     {command} t_max={config.t_max if result.signum else 2 * config.t_max}")
         print(f"Evaluate:  {command} t_max={config.t_max} evaluate=True")
-    return [path for paths in pictures.values() for path in paths]
+    return [path for paths in drawn.values() for path in paths]
+
+
+def draw_pictures(
+    rows: list[Row], known: References, config: Config, setup: Setup, result: RunResult, folder: Path
+) -> dict[str, list[Path]]:
+    """The learning curve; one game of the final policy with its DAG, and as an animation where it can be drawn."""
+    drawn = {"Picture": [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []}
+    drawn["Animation"] = []
+    has_dag = isinstance(setup.mac, DAGMAC)
+    if has_dag or is_batched(config.env):
+        episode = record_episode(config, setup.mac, result.t_env)
+        if has_dag:
+            drawn["Picture"].append(draw_dag(episode, setup.info, folder / "dag.png"))
+        if episode.film is not None and result.signum is None:  # who stops a run wants it to stop
+            try:
+                drawn["Animation"].append(save_film(episode.film, folder, "last_game"))
+            except RunError as error:
+                print(f"warning: {error}", file=sys.stderr)
+    return drawn
 
 
 def measured(test: dict[str, float]) -> dict[str, float]:
@@ -87,10 +102,10 @@ def resume_command(config: Config, folder: Path) -> str:
     layers = load_layers(alg, env)
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
     own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name"}
-    values = config.model_dump()
+    values, layers = config.values(), validate(used_values(merge(layers, given_names(config.values())))).values()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
-    changes = [f"{key}={as_word(value)}" for key, value in differences(layers, values) if key not in own]
+    changes = [f"{key}={as_word(new)}" for key, (_, new) in differences(layers, values).items() if key not in own]
     quoted = [shlex.quote(change) for change in (f"checkpoint_path={folder}", *changes)]
     return " ".join([f"python src/main.py --config={alg} --env-config={env} with", *quoted])
 
@@ -104,16 +119,6 @@ def as_word(value: Any) -> str:
     except (ValueError, SyntaxError):
         return value
     return repr(value)
-
-
-def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys, with dots, of nested dictionaries whose values differ, with the later value."""
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict) and value.keys() >= old.keys():
-            yield from differences(old, value, f"{prefix}{key}.")
-        elif value != old:
-            yield f"{prefix}{key}", value
 
 
 def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) -> dict[str, float]:

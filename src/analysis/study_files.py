@@ -2,21 +2,17 @@
 
 import base64
 import csv
-import html
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bn_mappo.analysis.policy_study import Mean, Study, mean_interval
 
-STYLE = (
-    "body{font:15px/1.5 sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}"
-    "img{max-width:100%}table{border-collapse:collapse}td,th{padding:.15em .8em;text-align:right;"
-    "border-bottom:1px solid #ddd}th:first-child,td:first-child{text-align:left}"
-)
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_tables(study: Study, folder: Path) -> None:
@@ -88,50 +84,23 @@ def write_summary(study: Study, facts: dict[str, str], path: Path) -> None:
 
 def write_page(study: Study, facts: dict[str, str], pictures: dict[str, Path], path: Path) -> None:
     """One HTML page that needs no other file."""
-    method = "exact, by enumeration of all joint actions" if study.is_exact else "by samples"
-    plan = study.plan
-    parts = [
-        f"<h1>{html.escape(facts['run'])}</h1>",
-        f"<p>{len(study.plain)} episodes a variant, {'likeliest' if plan.greedy else 'sampled'} actions, "
-        f"{'sampled DAGs' if plan.is_sampled else 'the mode of the DAG (zero noise)'}. Information: {method}, of the "
-        "policy with sampled actions, in one random step of each episode. In brackets 95 % bootstrap intervals over "
-        "episodes; of many edges, some intervals miss the truth by chance. Definitions: docs/analysis.md.</p>",
-        _table(
-            ("", "mean", "95 % interval"), [(name.replace("_", " "), *cells(m)) for name, m in headline(study).items()]
-        ),
-    ]
-    for title, picture in pictures.items():
-        image = base64.b64encode(picture.read_bytes()).decode()
-        parts.append(f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{image}">')
-    rows: list[tuple[str, ...]] = [(f"{loss:g}", *cells(mean), *cells(lost)) for loss, mean, lost in loss_table(study)]
-    parts.append("<h2>Message loss</h2>")
-    parts.append(_table(("probability", "return", "95 % interval", "return lost", "95 % interval"), rows))
-    rows = [(f"{e.parent} → {e.child}", f"{e.share:.2f}", *cells(e.information), *cells(e.value)) for e in study.edges]
-    parts.append("<h2>Edges, the most valuable first</h2>")
-    header = (
-        "parent → child",
-        "share of steps",
-        "bits a step",
-        "95 % interval",
-        "return lost when cut",
-        "95 % interval",
+    page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    text = page.get_template("study.html").render(
+        facts=facts,
+        plan=study.plan,
+        n_episodes=len(study.plain),
+        is_exact=study.is_exact,
+        headline=[(name.replace("_", " "), *cells(mean)) for name, mean in headline(study).items()],
+        pictures={title: base64.b64encode(file.read_bytes()).decode() for title, file in pictures.items()},
+        losses=[(f"{loss:g}", *cells(mean), *cells(lost)) for loss, mean, lost in loss_table(study)],
+        edges=[
+            (f"{e.parent} → {e.child}", f"{e.share:.2f}", *cells(e.information), *cells(e.value)) for e in study.edges
+        ],
+        agents=[(agent, *cells(mean)) for agent, mean in enumerate(study.agents)],
     )
-    parts.append(_table(header, rows) if rows else "<p>The policy uses no edges.</p>")
-    rows = [(str(agent), *cells(mean)) for agent, mean in enumerate(study.agents)]
-    parts.append("<h2>What each agent's action tells of its parents' actions</h2>")
-    parts.append(_table(("agent", "bits a step", "95 % interval"), rows))
-    parts.append("<h2>Where this comes from</h2>" + _table(("", ""), facts.items()))
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Analysis</title><style>{STYLE}</style>'
-    path.write_text(page + "\n".join(parts) + "</html>\n")
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def cells(mean: Mean) -> tuple[str, str]:
     """A mean and its interval as text."""
     return f"{mean.mean:.4g}", f"[{mean.low:.4g}, {mean.high:.4g}]"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def line(tag: str, texts: Sequence[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
-
-    return "<table>" + line("th", header) + "".join(line("td", row) for row in rows) + "</table>"

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import torch
 
-from bn_mappo.config.schema import Config, default_values, merge, validate
+from bn_mappo.config.loading import default_values, overlay
+from bn_mappo.config.schema import Config, validate
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.training.build import build
 from bn_mappo.training.checkpoint import find_checkpoint, read_checkpoint
-from bn_mappo.training.trainer import build
 
 
 class TrainedPolicy(NamedTuple):
@@ -34,16 +35,15 @@ def load_policy(given: str, step: int) -> TrainedPolicy:
             str(error).replace("checkpoint_path=", "").replace("checkpoint_path: ", "").replace("load_step=", "--step ")
         )
         raise ConfigError(text) from None
-    saved = merge(default_values(), content["config"])  # of a key that is younger than the run, the default
-    if saved["mac"] != "dag_controller":
+    saved = overlay(default_values(), content["config"])  # of a key that is younger than the run, the default
+    config = validate({**saved, "checkpoint_path": str(path), "evaluate": True, "load_step": 0, "use_cuda": False})
+    mac = build(config).mac
+    if not isinstance(mac, DAGMAC):
         raise ConfigError(
             f"{given} is a run of {saved['name']} with mac={saved['mac']}, whose agents send no messages.\n"
             "Give a run with mac=dag_controller, such as one of --config=bn_mappo."
         )
-    config = validate({**saved, "checkpoint_path": str(path), "evaluate": True, "load_step": 0, "use_cuda": False})
-    mac = build(config).mac
-    assert isinstance(mac, DAGMAC)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     t_env = int(content["t_env"])
-    name = f"{config.name} on {config.env}, DAG {config.dag.generator}, seed {config.seed}, step {t_env:,}"
+    name = f"{config.name} on {config.env}, DAG {mac.options.dag.generator.name}, seed {config.seed}, step {t_env:,}"
     return TrainedPolicy(name, folder, path, config, mac, t_env, min(t_env / config.t_max, 1.0))

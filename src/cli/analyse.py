@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bn_mappo.cli.reproduce import single_threaded
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.threads import single_threaded
 
 DESCRIPTION = """Analyses a recorded run whose agents act along a DAG: total correlation of the joint policy,
 information and value of every edge, communication, and the return when messages get lost.

@@ -3,24 +3,38 @@
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from omegaconf import OmegaConf
 from sacred import SETTINGS, Experiment
 from sacred.config.config_dict import ConfigDict
 from sacred.run import Run
 
-from bn_mappo.config.schema import Config, check_keys, default_values, load_preset, merge, preset_names, validate
+from bn_mappo.analysis.evaluation_run import evaluate_checkpoint
+from bn_mappo.config.loading import (
+    NAMES,
+    check_keys,
+    default_values,
+    given_names,
+    load_preset,
+    load_yaml,
+    merge,
+    preset_names,
+)
+from bn_mappo.config.schema import Config, claimed, used_values, validate
 from bn_mappo.core.errors import ConfigError, RunError, fail
 from bn_mappo.core.secrets import conceal, mask
-from bn_mappo.envs.adapters.backends import describe, settle
-from bn_mappo.envs.registry import fill_env_args
+from bn_mappo.envs.adapters.backends import settle
+from bn_mappo.envs.registry import describe, fill_env_args
 from bn_mappo.tracking.files import resumed_key
 from bn_mappo.tracking.metrics import MetricLog
 from bn_mappo.tracking.mirror import Mirror, address, preflight
 from bn_mappo.tracking.run_folder import RunFolder
 from bn_mappo.tracking.sinks import check_packages, make_sinks
-from bn_mappo.training.trainer import build, evaluate_checkpoint, train
+from bn_mappo.training.build import Setup, build
+from bn_mappo.training.trainer import train
 
 SETTINGS.CAPTURE_MODE = "sys"  # the progress display writes past it
 SETTINGS.CONFIG.READ_ONLY_CONFIG = False
@@ -38,13 +52,24 @@ class Preset:
         return ConfigDict(values)(fixed, preset, fallback)
 
 
-def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
-    """The experiment of one command line; Sacred's own commands and flags work on it, presets are its named configs."""
+class Built(NamedTuple):
+    """What one command line comes to, made before anything starts and used by the run."""
+
+    config: Config
+    setup: Setup
+
+
+def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[str]) -> Experiment:
+    """The experiment of one command line; Sacred's own commands and flags work on it, presets are its named configs.
+
+    Of the layers it has the keys that the run uses; which these are depends on the words of the command line.
+    """
     has_git = shutil.which("git") is not None
     experiment = Experiment(alg, base_dir=str(Path(__file__).parents[1]), save_git_info=has_git)
     env_args, url = fill_env_args(layers["env"], layers["env_args"]), conceal(str(layers["mongo_url"]))
-    layers = {**layers, "env_args": env_args, "mongo_url": url}
-    experiment.add_config(layers)
+    layers = merge({**layers, "env_args": env_args, "mongo_url": url}, names_in(words))
+    experiment.add_config(used_values(layers))
+    built: list[Built] = []
     for name in preset_names(env):
         experiment.named_configs[name] = Preset(name, env, layers)
 
@@ -55,8 +80,8 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
     @experiment.config_hook
     def check(config: dict[str, Any], command_name: str, logger: Any) -> dict[str, Any]:
         try:
-            check_keys(config, default_values(), "command line")
-            settled = settle(config)
+            check_keys(config, merge(claimed(Config, config), default_values()), "command line")
+            settled = settle(config, words)
             if settled.note:
                 print(settled.note)
             checked = validate(settled.values)
@@ -65,6 +90,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
                     "mongo_url in a file after 'with' has a password, which would be recorded: set MONGO_URL"
                 )
             setup = build(checked)
+            built.append(Built(checked, setup))
             check_packages(checked)
             url = address(checked)
             answers = preflight(checked, url) if url and command_name == "run" else False
@@ -82,13 +108,26 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any]) -> Experiment:
 
     @experiment.main
     def run(_run: Run, _config: dict[str, Any]) -> Any:
-        return execute(validate(settle(_config).values), _run)
+        return execute(built[-1], _run)
 
     return experiment
 
 
-def execute(config: Config, sacred_run: Run) -> dict[str, float]:
+def names_in(words: Sequence[str]) -> dict[str, Any]:
+    """Of the words of a command line, files after `with` included, what chooses parts: mac=..., learner=..., ..."""
+    names: dict[str, Any] = {}
+    for word in words[words.index("with") + 1 :] if "with" in words else []:
+        if Path(word).is_file():
+            names = merge(names, given_names(load_yaml(Path(word))))
+        elif word.partition("=")[0] in NAMES and "=" in word:
+            given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([word]))
+            names = merge(names, given)
+    return names
+
+
+def execute(built: Built, sacred_run: Run) -> dict[str, float]:
     """Train or evaluate, then report; what it returns is the run's result in Sacred."""
+    config, setup = built
     from bn_mappo.analysis.report import (  # here, for the plotting library takes seconds to import
         report_evaluation,
         report_training,
@@ -100,7 +139,6 @@ def execute(config: Config, sacred_run: Run) -> dict[str, float]:
     if facts := describe(config.env, config.env_args):
         sacred_run.info["environment"] = facts
     try:
-        setup = build(config)
         if config.evaluate:
             return report_evaluation(evaluate_checkpoint(config, setup, folder), config, folder)
         result = train(config, setup, log, folder)

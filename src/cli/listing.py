@@ -1,8 +1,9 @@
 """What `main.py --help` and `main.py list` print."""
 
-from bn_mappo.config.schema import CONFIG_DIR, EXAMPLE, config_names, preset_names
+from bn_mappo.config.loading import CONFIG_DIR, EXAMPLE, config_names, preset_names
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.envs.registry import REGISTRY as ENVS
+from bn_mappo.envs.vector.runners import RUNNERS
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.modules.agents.encoders import REGISTRY as AGENTS
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
@@ -47,7 +48,7 @@ def listing() -> str:
         "--env-config": {name: _first_comment("envs", name) for name in config_names("envs")},
         "with": _presets(),
     }
-    for registry in (ENVS, MACS, AGENTS, LEARNERS, CRITICS, DAG_GENERATORS):
+    for registry in (ENVS, RUNNERS, MACS, AGENTS, LEARNERS, CRITICS, DAG_GENERATORS):
         sections[registry.key] = registry.descriptions
     lines = []
     for key, entries in sections.items():

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.threads import single_threaded
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
     from bn_mappo.paper.grid import Cell
 
 FIGURES_FOLDER = Path("results", "figures")
 FIG4 = FIGURES_FOLDER / "fig4"
-
-
-def single_threaded() -> None:
-    """Many small matrices: more threads cost more than they bring. Has to happen before NumPy is imported."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 def check_counts(options: argparse.Namespace, *names: str) -> None:
@@ -94,7 +89,7 @@ def run_fig4(options: argparse.Namespace) -> None:
     """Figure 4: return and price of anarchy of context-aware, full, line and uncorrelated agents."""
     check_counts(options, "seeds", "t_max", "workers")
     single_threaded()
-    from bn_mappo.config.schema import preset_names
+    from bn_mappo.config.loading import preset_names
     from bn_mappo.core.errors import unknown
     from bn_mappo.paper.figure4 import make_figure4
     from bn_mappo.paper.figure4_plan import VARIANTS, panels

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bn_mappo.core.errors import ConfigError, fail, nearest
+from bn_mappo.core.nested import differences
 from bn_mappo.tracking.recorded import RecordedRun, read_metrics_safely, without_continued
 from bn_mappo.tracking.selection import add_selection, select
 
@@ -109,10 +110,8 @@ def compare_runs(options: argparse.Namespace) -> None:
     """A table of the settings in which runs differ, with their last metrics."""
     runs = needed(options, 2)
     lines = [["", *[run.name for run in runs]]]
-    for key in sorted({key for run in runs for key in run.config}):
-        texts = [str(run.config.get(key, "-")) for run in runs]
-        if len(set(texts)) > 1:
-            lines.append([key, *texts])
+    for key, settings in sorted(differences(*(run.config for run in runs), absent="-").items()):
+        lines.append([key, *map(str, settings)])
     names = list(dict.fromkeys([*SHOWN.values(), *options.metric]))
     values = [run.last_values(names) for run in runs]
     lines.append(["status", *[run.status for run in runs]])

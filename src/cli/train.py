@@ -5,7 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from bn_mappo.config.schema import EXAMPLE, config_names, load_layers, preset_names
+from bn_mappo.config.loading import EXAMPLE, config_names, load_layers, preset_names
 from bn_mappo.core.errors import ConfigError, fail, unknown
 from bn_mappo.core.secrets import conceal
 from bn_mappo.envs.adapters.backends import refuse_without_game
@@ -47,10 +47,10 @@ def main(arguments: list[str]) -> int:
     try:
         alg, env, rest = parse(arguments)
         layers = load_layers(alg, env)
-        refuse_without_game(layers, rest)
+        refuse_without_game(layers, arguments)
         from bn_mappo.cli.experiment import make_experiment  # here, for it takes a while
 
-        experiment = make_experiment(alg, env, layers)
+        experiment = make_experiment(alg, env, layers, arguments)
     except ConfigError as error:
         fail(error, 2)
     try:

@@ -1,114 +1,29 @@
-"""The configuration: types and ranges of every key in default.yaml, and how the layers merge into one frozen object."""
+"""The configuration of a run: types and ranges of the keys that every run has, and those of the parts that it chooses.
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+A controller, a learner and a DAG generator declare their own keys (their class `Options`); which of them a run has
+follows from the names that it gives (mac, learner, dag.generator). Keys of other parts do not exist for it.
+"""
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from yaml import YAMLError
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, get_type_hints
 
-from bn_mappo.core.errors import ConfigError, nearest, unknown
-from bn_mappo.core.schedules import Linear
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-CONFIG_DIR = Path(__file__).parent
-EXAMPLE = "python src/main.py --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
+from bn_mappo.controllers import REGISTRY as MACS
+from bn_mappo.core.errors import ConfigError, nearest
+from bn_mappo.core.options import Chosen, Count, Natural, NoOptions, Positive, options
+from bn_mappo.core.registry import Registry
+from bn_mappo.core.schedules import KINDS, Schedule, plain
+from bn_mappo.learners import REGISTRY as LEARNERS
 
-
-def _number(value: Any) -> Any:
-    """Let 2e5 stand for 200000, but neither true nor "3" for a number."""
-    if isinstance(value, (bool, str)):
-        raise ValueError("must be a number")
-    return value
-
-
-Int = Annotated[int, BeforeValidator(_number)]
-Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Count = Annotated[Int, Field(ge=1)]  # at least one of something
-Natural = Annotated[Int, Field(ge=0)]
-Fraction = Annotated[Float, Field(ge=0, le=1)]
-Positive = Annotated[Float, Field(gt=0)]
-NonNegative = Annotated[Float, Field(ge=0)]
+Tree = dict[str, Any]  # keys of a configuration: a section is a tree again, everything else None
 
 
-class Section(BaseModel):
-    """A part of the configuration: no unknown keys, no missing ones, no change after load."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PositiveRamp(Section):
-    """A linear schedule of a quantity that must stay above zero."""
-
-    start: Positive
-    end: Positive
-    until: Annotated[Float, Field(gt=0, le=1)]
-
-
-class NonNegativeRamp(Section):
-    """A linear schedule of a quantity that may reach zero."""
-
-    start: NonNegative
-    end: NonNegative
-    until: Annotated[Float, Field(gt=0, le=1)]
-
-
-PositiveSchedule = Positive | PositiveRamp
-NonNegativeSchedule = NonNegative | NonNegativeRamp
-
-
-def schedule(value: float | PositiveRamp | NonNegativeRamp) -> Linear:
-    """The function of the fraction of training that a configured schedule stands for."""
-    if isinstance(value, (int, float)):
-        return Linear(value, value, 1.0)
-    return Linear(value.start, value.end, value.until)
-
-
-class DAGConfig(Section):
-    """Section `dag` of default.yaml."""
-
-    generator: str
-    permutation: Literal["identity", "gumbel_sinkhorn", "plackett_luce"]
-    edge_index: Literal["agent", "rank"]
-    edge_net: Literal["mlp", "deep_set"]
-    context: Literal["obs", "state"]
-    edge_bias: Float
-    lr: PositiveSchedule | None
-    temperature: PositiveSchedule
-    edge_noise: NonNegativeSchedule
-    order_noise: NonNegativeSchedule
-    sinkhorn_iterations: Count
-    noise: Literal["replay", "resample"]
-    parent_actions: Literal["recorded", "resampled"]
-    clip_gradients: bool
-    probability: Fraction
-    adjacency: list[list[Literal[0, 1]]] | None
-    parent_inputs: Literal["actions", "actions_and_obs"]
-    fusion: Literal["input", "hidden", "encoded"]
-
-
-class AnnealingConfig(Section):
-    """Section `annealing` of default.yaml (paper, section 6.3)."""
-
-    a: Fraction
-    b: Fraction
-    c: Fraction
-    l_1: Count
-    l_2: Count
-    eta_start: Fraction
-    eta_end: Fraction
-    alpha_start: NonNegative
-    alpha_end: NonNegative
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.a <= self.b <= self.c:
-            raise ValueError(f"the break points must rise: a={self.a}, b={self.b}, c={self.c}")
-        return self
-
-
-class Config(Section):
-    """All of default.yaml, typed. Comments and units stand there."""
+@options
+class Config:
+    """A checked configuration. Comments and units stand in default.yaml."""
 
     name: str
     seed: Natural
@@ -118,7 +33,8 @@ class Config(Section):
     local_results_path: str
     env: str
     env_args: dict[str, Any]
-    runner: Literal["vector", "parallel", "episode"]
+    runner: str
+    common_reward: bool
     batch_size_run: Count
     segment_length: Count
     env_timeout_s: Positive
@@ -130,6 +46,7 @@ class Config(Section):
     evaluate: bool
     save_replay: bool
     save_facts: bool
+    report: bool
     save_model: bool
     save_model_interval: Count
     checkpoint_path: str
@@ -142,170 +59,161 @@ class Config(Section):
     wandb_mode: Literal["offline", "online"]
     wandb_project: str
     wandb_team: str
-    mac: str
-    agent: str
-    hidden_dim: Count
-    share_params: bool
-    share_heads: bool
-    obs_agent_id: bool
-    obs_layer_norm: bool
-    obs_last_action: bool
-    learner: str
-    critic_type: str
-    lr: PositiveSchedule
-    critic_lr: PositiveSchedule
-    optim_eps: Positive
-    grad_norm_clip: Positive
-    gamma: Fraction
-    gae_lambda: Fraction
-    epochs: Count
-    batch_size: Count | None
-    eps_clip: Positive
-    value_clip: NonNegative
-    huber_delta: Positive
-    value_coef: NonNegative
-    entropy_coef: NonNegativeSchedule
-    standardise_advantages: bool
-    standardise_returns: bool
-    returns_decay: Annotated[Float, Field(ge=0, lt=1)]
-    bootstrap_truncated: bool
-    dag: DAGConfig
-    annealing: AnnealingConfig
+    mac: Annotated[Chosen, MACS]
+    learner: Annotated[Chosen, LEARNERS]
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.batch_size and self.batch_size_run % self.batch_size:
-            raise ValueError(
-                f"batch_size={self.batch_size} must divide batch_size_run={self.batch_size_run}: "
-                "a gradient step takes whole segments of batch_size games"
-            )
-        draws_order = self.dag.generator == "learned" and self.dag.permutation == "plackett_luce"
-        if self.mac == "dag_controller" and draws_order and self.learner != "bn_mappo":
-            raise ValueError(
-                f"dag.permutation=plackett_luce is learned by learner=bn_mappo alone, and learner={self.learner}: "
-                "set learner=bn_mappo, or dag.permutation=identity"
-            )
+    def __post_init__(self) -> None:
+        LEARNERS[self.learner.name].check_games(self.learner.options, self.batch_size_run)  # type: ignore[attr-defined]
         if self.evaluate and not self.checkpoint_path:
-            raise ValueError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
+            raise ConfigError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
         for key in ("save_replay", "save_facts"):
             if getattr(self, key) and not self.evaluate:
-                raise ValueError(f"{key}=True needs evaluate=True: it is evaluated games that are kept")
-        return self
+                raise ConfigError(f"{key}=True needs evaluate=True: it is evaluated games that are kept")
+
+    def values(self) -> dict[str, Any]:
+        """All keys as plain data, as YAML has them; schedules without what stands at its default."""
+        return to_plain(self)
 
 
-def config_names(kind: str) -> list[str]:
-    """The names that --config (algs) or --env-config (envs) take."""
-    return sorted(path.stem for path in (CONFIG_DIR / kind).glob("*.yaml"))
+def parts(cls: type, values: dict[str, Any]) -> Iterator[tuple[str, Any, Registry | None]]:
+    """Name, type and, where it names a part, registry of each field of a class of options."""
+    for name, hint in hints(cls).items():
+        metadata = getattr(hint, "__metadata__", ())
+        yield name, hint, next((entry for entry in metadata if isinstance(entry, Registry)), None)
 
 
-def preset_names(env: str) -> list[str]:
-    """The presets that this environment has: presets/NAME/ENV.yaml."""
-    return sorted(path.parent.name for path in (CONFIG_DIR / "presets").glob(f"*/{env}.yaml"))
+@cache
+def hints(cls: type) -> dict[str, Any]:
+    """The types of all fields of a class of options."""
+    found = get_type_hints(cls, include_extras=True)
+    return {field.name: found[field.name] for field in fields(cls)}
 
 
-def load_preset(name: str, env: str, values: dict[str, Any]) -> dict[str, Any]:
-    """What `with NAME` lays over everything but the command line, for a run whose settings are else `values`.
-
-    Of the preset's `cases` those apply whose `when` (keys with dots, and their values) holds for the run.
-    """
-    path = CONFIG_DIR / "presets" / name / f"{env}.yaml"
-    preset, source, present = load_yaml(path), f"src/config/presets/{name}/{env}.yaml", OmegaConf.create(values)
-    cases, allowed = preset.pop("cases", []), default_values()
-    check_keys(preset, allowed, source)
-    for case in cases:
-        when = case.pop("when")
-        check_keys(case, allowed, source)
-        if all(OmegaConf.select(present, key) == value for key, value in when.items()):
-            preset = merge(preset, case)
-    return preset
+def options_of(registry: Registry, name: str) -> type:
+    """The options that an entry of a registry declares."""
+    declared: type = getattr(registry[name], "Options", NoOptions)
+    return declared
 
 
-def load_yaml(path: Path) -> dict[str, Any]:
-    """One YAML file as plain Python data."""
-    try:
-        data = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (YAMLError, OmegaConfBaseException, OSError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold keys and values, not {type(data).__name__}")
-    return {str(key): value for key, value in data.items()}
+def claimed(cls: type, values: dict[str, Any]) -> Tree:
+    """The keys that exist for a run with these values."""
+    tree: Tree = {}
+    for name, hint, registry in parts(cls, values):
+        tree[name] = None
+        if registry is not None and name in values:
+            tree |= claimed(options_of(registry, str(values[name])), values)
+        elif is_dataclass(hint):
+            section = values.get(name)
+            tree[name] = claimed(hint, section if isinstance(section, dict) else {})  # type: ignore[arg-type]
+    return tree
 
 
-def default_values() -> dict[str, Any]:
-    """default.yaml, which has every key there is."""
-    return load_yaml(CONFIG_DIR / "default.yaml")
+def prune(values: dict[str, Any], tree: Tree) -> dict[str, Any]:
+    """The values whose keys are in the tree."""
+    kept = {key: value for key, value in values.items() if key in tree}
+    sections = {key: prune(kept[key], part) for key, part in tree.items() if part and isinstance(kept.get(key), dict)}
+    return {**kept, **sections}
 
 
-def load_layers(alg: str, env: str) -> dict[str, Any]:
-    """default.yaml, overridden by envs/<env>.yaml and then by algs/<alg>.yaml; neither may bring a key of its own."""
-    default = default_values()
-    layers = [default]
-    for kind, option, name in (("envs", "--env-config", env), ("algs", "--config", alg)):
-        if name not in config_names(kind):
-            raise unknown(option, name, config_names(kind))
-        layers.append(load_yaml(CONFIG_DIR / kind / f"{name}.yaml"))
-        check_keys(layers[-1], default, source=f"src/config/{kind}/{name}.yaml")
-    return merge(*layers, {"name": alg})
+def used_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Of values that may hold keys for every part there is, those of the parts that they choose."""
+    return prune(values, claimed(Config, values))
 
 
-def merge(*layers: dict[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries laid over one another; later ones win key by key."""
-    merged = OmegaConf.to_container(OmegaConf.merge(*layers))
-    assert isinstance(merged, dict)
-    return {str(key): value for key, value in merged.items()}
-
-
-def check_keys(given: dict[str, Any], allowed: dict[str, Any], source: str, prefix: str = "") -> None:
-    """Refuse keys that default.yaml does not have; env_args are checked against the environment."""
-    for key, value in given.items():
-        if key not in allowed:
-            raise ConfigError(f"{source}: there is no key '{prefix}{key}'.{nearest(key, allowed)}")
-        if isinstance(allowed[key], dict) and key != "env_args":
-            if not isinstance(value, dict):
-                example = f"{prefix}{key}.{next(iter(allowed[key]))}"
-                raise ConfigError(f"{source}: '{prefix}{key}' is a section; set its keys, such as {example}=...")
-            check_keys(value, allowed[key], source, f"{prefix}{key}.")
+def unused_keys(values: dict[str, Any], tree: Tree, prefix: str = "") -> Iterator[str]:
+    """Keys, with dots, that mean nothing to this run."""
+    for key, value in values.items():
+        if key not in tree:
+            yield prefix + key
+        elif tree[key] and isinstance(value, dict):
+            yield from unused_keys(value, tree[key], f"{prefix}{key}.")
 
 
 def validate(values: dict[str, Any]) -> Config:
     """Plain data -> Config; every mistake is told in one ConfigError."""
-    if values.get("env") is None:
-        raise ConfigError(f"no environment given: add --env-config=NAME. Allowed: {', '.join(config_names('envs'))}.")
+    unused = list(unused_keys(values, claimed(Config, values)))
+    if unused:
+        chosen = ", ".join(f"{key}={values[key]}" for key in ("mac", "learner"))
+        raise ConfigError(
+            f"{', '.join(unused)}: without effect in this run ({chosen}). Leave it out, or choose a mac, learner or "
+            "dag.generator that has it: the command print_config shows the keys of a run"
+        )
+    errors: list[str] = []
+    config = parse(Config, values, "", errors)
+    if errors:
+        raise ConfigError("\n".join(dict.fromkeys(errors)))
+    assert isinstance(config, Config)
+    return config
+
+
+def parse(cls: type, values: dict[str, Any], prefix: str, errors: list[str]) -> Any:
+    """An instance of a class of options, and of those that it chooses; None where there are errors."""
+    given: dict[str, Any] = {}
+    before = len(errors)
+    for name, hint, registry in parts(cls, values):
+        if registry is not None and name in values:
+            chosen = str(values[name])
+            given[name] = Chosen(chosen, parse(options_of(registry, chosen), values, prefix, errors))
+        elif is_dataclass(hint):
+            given[name] = parse(hint, values.get(name, {}), f"{prefix}{name}.", errors)  # type: ignore[arg-type]
+    model = leaf_model(cls)
     try:
-        return Config.model_validate(values)
+        checked = model.model_validate({key: values[key] for key in model.model_fields if key in values})
     except ValidationError as error:
-        raise ConfigError(explain(error, values)) from None
+        errors += explain(error, values, prefix)
+    if len(errors) > before:
+        return None
+    try:
+        return cls(**given, **{key: getattr(checked, key) for key in model.model_fields})
+    except ValueError as error:  # of a check across keys
+        errors.append(f"{prefix}{error}")
+        return None
 
 
-def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") -> str:
+@cache
+def leaf_model(cls: type) -> type[BaseModel]:
+    """A pydantic model of the fields of a class of options that are neither sections nor names of parts."""
+    defaults = {field.name: field.default for field in fields(cls)}
+    leaves: Any = {
+        name: (hint, ... if defaults[name] is MISSING else defaults[name])
+        for name, hint, registry in parts(cls, {})
+        if registry is None and not is_dataclass(hint)
+    }
+    return create_model(cls.__name__, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **leaves)
+
+
+def to_plain(value: Any) -> Any:
+    """Options as plain data; the keys of a chosen part beside its name."""
+    if isinstance(value, Schedule):
+        return plain(value)
+    if not is_dataclass(value):
+        return value
+    flat: dict[str, Any] = {}
+    for field in fields(value):
+        item = getattr(value, field.name)
+        flat[field.name] = item.name if isinstance(item, Chosen) else to_plain(item)
+        if isinstance(item, Chosen):
+            flat = {**to_plain(item.options), **flat}
+    return flat
+
+
+def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") -> list[str]:
     """A pydantic error in the words of the command line: key=value: what is wrong, what is allowed."""
-    details = [dict(detail) for detail in error.errors() if detail["type"] != "none_required"]
-    of_ramps = [detail for detail in details if not (isinstance(detail["input"], dict) and _is_of_number(detail))]
-    details = of_ramps or details  # {start: ...} that is wrong is no number either: that need not be told
-    details = [detail for detail in details if detail["type"] != "model_type"] or details  # nor that "abc" is no ramp
-    messages = dict.fromkeys(_explain_one(detail, values, prefix) for detail in details)
-    return "\n".join(messages)
-
-
-def _is_of_number(detail: dict[str, Any]) -> bool:
-    return "number" in str(detail["msg"])
+    return list(dict.fromkeys(_explain_one(dict(detail), values, prefix) for detail in error.errors()))
 
 
 def _explain_one(detail: dict[str, Any], values: dict[str, Any], prefix: str) -> str:
-    # locations of a union carry the name of the branch, such as 'PositiveRamp': not a key of the user's
-    path = [
-        str(part)
-        for part in detail["loc"]
-        if not str(part).startswith(("function-", "constrained", "Positive", "NonNegative"))
-    ]
-    key = prefix + ".".join(path)
-    kind, message, given = detail["type"], str(detail["msg"]), detail["input"]
-    if kind == "extra_forbidden":
+    path = [str(part) for part in detail["loc"] if str(part) not in KINDS]  # a union's location names its branch
+    key, kind, message, given = prefix + ".".join(path), detail["type"], str(detail["msg"]), detail["input"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         siblings: Any = values
         for part in path[:-1]:
             siblings = siblings.get(part, {})
-        return f"there is no key '{key}'.{nearest(path[-1], [k for k in siblings if k != path[-1]])}"
-    if kind == "missing":
+        names = [name for name in siblings if name != path[-1]] + (["start", "end", "begin", "until", "steps", "kind"])
+        return f"there is no key '{key}'.{nearest(path[-1], names)}"
+    if kind.startswith("missing"):
         return f"the key '{key}' is missing"
+    if kind == "union_tag_invalid":
+        return f"{key}.kind={detail['ctx']['tag']}: there is no such schedule. Allowed: {', '.join(list(KINDS)[1:])}"
     message = message.removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key}={given!r}: {message}" if key else message

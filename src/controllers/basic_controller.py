@@ -1,15 +1,16 @@
 """Agents that act independently: chooses actions, and evaluates recorded ones."""
 
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bn_mappo.config.schema import Config
+from bn_mappo.core.options import Count, options
+from bn_mappo.core.schedules import Schedule
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_and_entropy, log_prob_of, mask_logits
 from bn_mappo.modules.agents.actor import Actor, ActorSpec
 
@@ -21,7 +22,8 @@ class Step(NamedTuple):
     state: Tensor  # [B, S]
     avail_actions: Tensor | None  # [B, N, A]; None: all available
     last_actions: Tensor  # [B, N]; -1 at the start of an episode
-    starts: Tensor  # [B] float, 1 where an episode starts
+    episode_start: Tensor  # [B] float, 1 where an episode starts
+    active: Tensor | None = None  # [B, N] bool: the agent is there; None: no agent ever leaves
 
 
 class Selection(NamedTuple):
@@ -29,7 +31,7 @@ class Selection(NamedTuple):
 
     actions: Tensor  # [B, N] int64
     hidden: Tensor  # [B, N, H_rnn]
-    recorded: dict[str, Tensor]  # what the mac's scheme declares, [B, ...] each
+    recorded: dict[str, Tensor]  # of the mac's scheme, what is known only now: [B, ...] each
     adjacency: Tensor | None = None  # [B, N, N]; None: agents are independent
 
 
@@ -43,45 +45,74 @@ class Evaluation(NamedTuple):
     dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
 
 
+class ParameterGroup(NamedTuple):
+    """Parameters of a controller that are trained alike."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    lr: Schedule | None = None  # None: the learner's
+    is_clipped: bool = True  # its gradient takes part in the learner's clipping
+
+
+@options
+class BasicOptions:
+    """Keys of mac=basic_mac: the agents' network and what it sees."""
+
+    agent: str
+    hidden_dim: Count
+    fusion: Literal["input", "hidden", "encoded"]
+    share_params: bool
+    share_heads: bool
+    obs_agent_id: bool
+    obs_layer_norm: bool
+    obs_last_action: bool
+
+
 class BasicMAC(nn.Module):
     """Multi-agent controller of the product policy. Owns the actor; never keeps hidden state, noise or generators."""
 
+    Options: ClassVar[type] = BasicOptions
     agent_ids: Tensor
 
-    def __init__(self, config: Config, info: EnvInfo, generators: Generators):
+    def __init__(self, options: BasicOptions, info: EnvInfo, generators: Generators, message_dim: int = 0):
+        """`message_dim`: width of what an agent gets from each parent; 0: it has none."""
         super().__init__()
-        self.config, self.info = config, info
+        self.options, self.info = options, info
         n_agents, n_actions = info.n_agents, info.n_actions
         self.register_buffer("agent_ids", torch.eye(n_agents), persistent=False)  # [N, N]
         spec = ActorSpec(
             n_agents=n_agents,
             n_actions=n_actions,
-            input_dim=info.obs_dim + n_agents * config.obs_agent_id + n_actions * config.obs_last_action,
-            parent_dim=self.parent_dim(),
-            hidden_dim=config.hidden_dim,
-            agent=config.agent,
-            fusion=config.dag.fusion,
-            share_params=config.share_params,
-            share_heads=config.share_heads,
+            input_dim=info.obs_dim + n_agents * options.obs_agent_id + n_actions * options.obs_last_action,
+            parent_dim=message_dim,
+            hidden_dim=options.hidden_dim,
+            agent=options.agent,
+            fusion=options.fusion,
+            share_params=options.share_params,
+            share_heads=options.share_heads,
         )
         self.actor = Actor(spec, generators["actor_init"], generators["parents_init"])
 
-    def parent_dim(self) -> int:
-        """Width of what an agent hears from each parent; 0: it has none."""
-        return 0
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """All parameters, in groups for the learner's optimiser."""
+        return [ParameterGroup("acting", list(self.parameters()))]
+
+    def unlearned_by(self, extra_losses: frozenset[str]) -> str:
+        """What a learner with these extra losses would leave untrained, as a text for its user; empty: nothing."""
+        return ""
 
     def scheme(self) -> Scheme:
         """What this controller reads from, and adds to, each recorded step."""
         n_agents = self.info.n_agents
         scheme = {
             "obs": Field((n_agents, self.info.obs_dim)),
-            "starts": Field(()),
+            "episode_start": Field(()),
             "actions": Field((n_agents,), torch.int64),
             "log_prob": Field((n_agents,)),
         }
         if self.info.masks_actions:
             scheme["avail_actions"] = Field((n_agents, self.info.n_actions), torch.bool)
-        if self.config.obs_last_action:
+        if self.options.obs_last_action:
             scheme["last_actions"] = Field((n_agents,), torch.int64)
         return scheme
 
@@ -104,10 +135,10 @@ class BasicMAC(nn.Module):
         obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T].
         """
         parts = [obs.flatten(0, 1).transpose(0, 1)]  # [N, M, D]
-        if self.config.obs_layer_norm:
+        if self.options.obs_layer_norm:
             parts[0] = functional.layer_norm(parts[0], parts[0].shape[-1:])
         n_steps = parts[0].shape[1]
-        if self.config.obs_agent_id:
+        if self.options.obs_agent_id:
             parts.append(self.agent_ids.unsqueeze(1).expand(-1, n_steps, -1))  # [N, M, N]
         if last_actions is not None:
             actions = torch.arange(self.info.n_actions, device=obs.device)  # [A]
@@ -118,13 +149,13 @@ class BasicMAC(nn.Module):
 
     def encode_step(self, step: Step, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The actor's own part [N, B, .] of one step, and the new hidden state."""
-        last_actions = step.last_actions.unsqueeze(1) if self.config.obs_last_action else None  # [B, 1, N]
-        return self.encode(step.obs.unsqueeze(1), last_actions, hidden, step.starts.unsqueeze(1))
+        last_actions = step.last_actions.unsqueeze(1) if self.options.obs_last_action else None  # [B, 1, N]
+        return self.encode(step.obs.unsqueeze(1), last_actions, hidden, step.episode_start.unsqueeze(1))
 
     def encode_batch(self, batch: EpisodeBatch) -> Tensor:
         """The actor's own part [N, B * T, .] of all recorded steps."""
-        last_actions = batch["last_actions"] if self.config.obs_last_action else None  # [B, T, N]
-        return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["starts"])[0]
+        last_actions = batch["last_actions"] if self.options.obs_last_action else None  # [B, T, N]
+        return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["episode_start"])[0]
 
     @torch.inference_mode()
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:

@@ -1,10 +1,9 @@
-"""The errors that a user can cause, told in one message: what was given, what is allowed, what to do."""
+"""The errors that a user can cause, each with one message: what was given, what is allowed, what to do."""
 
 import sys
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import NoReturn
-
-from rapidfuzz import process
 
 
 class ConfigError(Exception):
@@ -25,7 +24,7 @@ class WorkerError(RunError):
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """A hint that names the nearest of the allowed words; empty if none is near."""
-    match = process.extractOne(word, list(allowed), score_cutoff=60)
+    match = get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f" Did you mean '{match[0]}'?" if match else ""
 
 

@@ -1,48 +1,129 @@
 """Quantities that change with the fraction of training that is done: pure functions of it, nothing to save."""
 
-from math import floor
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from math import cos, floor, pi
+from typing import Annotated, Any, Literal
+
+from bn_mappo.core.options import Count, Float, Fraction, Limits, options
 
 
-class Linear(NamedTuple):
-    """From `start` to `end`, linearly over the fractions [0, until] of training, then constant."""
+@options
+class Constant:
+    """The same value throughout; a plain number in a configuration."""
 
-    start: float
-    end: float
-    until: float
+    value: Float
 
     def __call__(self, fraction: float) -> float:
-        return self.start + (self.end - self.start) * min(fraction / self.until, 1.0)
+        return self.value
 
 
-def staircase(fraction: float, begin: float, end: float, n_steps: int, start_value: float, end_value: float) -> float:
-    """From start_value to end_value in n_steps equal steps, spread evenly over the fractions [begin, end].
+@options
+class Linear:
+    """From `start` to `end`, linearly over the fractions [begin, until] of training."""
 
-    The first step comes 1/n_steps of the way in, the last one at `end`.
+    start: Float
+    end: Float
+    until: Annotated[float, Limits(gt=0, le=1)]
+    begin: Fraction = 0.0
+    kind: Literal["linear"] = "linear"
+
+    def __call__(self, fraction: float) -> float:
+        return self.start + (self.end - self.start) * progress(fraction, self.begin, self.until)
+
+
+@options
+class Cosine:
+    """From `start` to `end` along half a cosine wave, flat at both ends, over the fractions [begin, until]."""
+
+    start: Float
+    end: Float
+    until: Annotated[float, Limits(gt=0, le=1)]
+    begin: Fraction = 0.0
+    kind: Literal["cosine"] = "cosine"
+
+    def __call__(self, fraction: float) -> float:
+        share = (1 - cos(pi * progress(fraction, self.begin, self.until))) / 2
+        return self.start + (self.end - self.start) * share
+
+
+@options
+class Staircase:
+    """From `start` to `end` in equal steps, spread evenly over the fractions [begin, until] (paper, section 7.4.4).
+
+    The first step comes 1 / steps of the way in, the last one at `until`.
     """
-    if fraction >= end:
-        return end_value
-    done = floor(max(fraction - begin, 0.0) / (end - begin) * n_steps) if end > begin else 0
-    return start_value + (end_value - start_value) * done / n_steps
+
+    start: Float
+    end: Float
+    until: Fraction
+    steps: Count
+    begin: Fraction = 0.0
+    kind: Literal["staircase"] = "staircase"
+
+    def __call__(self, fraction: float) -> float:
+        done = floor(progress(fraction, self.begin, self.until) * self.steps)
+        return self.end if done == self.steps else self.start + (self.end - self.start) * done / self.steps
 
 
-class DensityTarget(NamedTuple):
-    """The regulariser alpha * |density - eta| and how both anneal (paper, section 7.4.4)."""
+Schedule = Constant | Linear | Cosine | Staircase
+KINDS: dict[str, type[Schedule]] = {"constant": Constant, "linear": Linear, "cosine": Cosine, "staircase": Staircase}
 
-    a: float  # break points, fractions of training
-    b: float
-    c: float
-    l_1: int  # steps of eta in [a, b)
-    l_2: int  # steps of alpha in [b, c)
-    eta_start: float
-    eta_end: float
-    alpha_start: float
-    alpha_end: float
 
-    def eta(self, fraction: float) -> float:
-        """The density aimed at."""
-        return staircase(fraction, self.a, self.b, self.l_1, self.eta_start, self.eta_end)
+def progress(fraction: float, begin: float, until: float) -> float:
+    """The share of [begin, until] that lies before `fraction`, in [0, 1]; until = begin is a jump."""
+    if until <= begin:
+        return float(fraction >= until)
+    return min(max(fraction - begin, 0.0) / (until - begin), 1.0)
 
-    def alpha(self, fraction: float) -> float:
-        """The weight of the regulariser."""
-        return staircase(fraction, self.b, self.c, self.l_2, self.alpha_start, self.alpha_end)
+
+def kind_of(value: Any) -> str:
+    """Which schedule a configured value means: a number is a constant, a section without `kind` is linear."""
+    if isinstance(value, dict):
+        return str(value.get("kind", "linear"))
+    return getattr(value, "kind", "constant")
+
+
+def schedule(value: Any) -> Schedule:
+    """The schedule that a configured value stands for: a number, {start: x, end: y, until: f, kind: ...}, or itself."""
+    if isinstance(value, (Constant, Linear, Cosine, Staircase)):
+        return value
+    return KINDS[kind_of(value)](**value) if isinstance(value, dict) else Constant(value=float(value))
+
+
+@dataclass(frozen=True)
+class ScheduleLimits(Limits):
+    """Limits of all values of a schedule."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
+        """A union that is told apart by `kind_of`; the limits hold for the values, which lie between its ends."""
+        number = handler.generate_schema(Annotated[float, Limits(**self.bounds())])
+        made = {"type": "function-after", "function": {"type": "no-info", "function": schedule}, "schema": number}
+        choices = {name: handler.generate_schema(kind) for name, kind in KINDS.items() if kind is not Constant}
+        union = {"type": "tagged-union", "discriminator": kind_of, "choices": {"constant": made, **choices}}
+        return {"type": "function-after", "function": {"type": "no-info", "function": self.check}, "schema": union}
+
+    def check(self, value: Schedule) -> Schedule:
+        """ValueError where an end lies outside of the limits, or the ramp ends before it begins."""
+        ends = {name: getattr(value, name) for name in ("start", "end") if hasattr(value, name)}
+        words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+        for name, end in ends.items():
+            for limit, bound in self.bounds().items():
+                holds = {"ge": end >= bound, "gt": end > bound, "le": end <= bound, "lt": end < bound}[limit]
+                if not holds:
+                    raise ValueError(f"{name}={end:g} must be {words[limit]} {bound:g}")
+        if not isinstance(value, Constant) and value.begin > value.until:
+            raise ValueError(f"begin={value.begin:g} must not lie behind until={value.until:g}")
+        return value
+
+
+PositiveSchedule = Annotated[Schedule, ScheduleLimits(gt=0)]
+NonNegativeSchedule = Annotated[Schedule, ScheduleLimits(ge=0)]
+FractionSchedule = Annotated[Schedule, ScheduleLimits(ge=0, le=1)]
+
+
+def plain(value: Schedule) -> float | dict[str, Any]:
+    """The configured value that stands for this schedule, without what needs no mention."""
+    if isinstance(value, Constant):
+        return value.value
+    values = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: item for name, item in values.items() if (name, item) not in (("begin", 0.0), ("kind", "linear"))}

@@ -11,7 +11,7 @@ from matplotlib.animation import FFMpegWriter
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bn_mappo.envs.vec_env import Array
+from bn_mappo.core.specs import Array
 
 DPI = 100  # pixels an inch; of no consequence, but that figures are measured in inches
 COLOURS, SAMPLES = 96, 8  # of a GIF's palette, and the frames that it is made of

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from bn_mappo.envs.vec_env import Array
+from bn_mappo.core.specs import Array
 
 
 class Film(Protocol):
@@ -12,7 +12,7 @@ class Film(Protocol):
     replay_dir: str  # where the user wants replays; empty: in the run's own folder
     replay_name: str  # what the user wants them called
 
-    def shoot(self, adjacency: Array | None) -> None:
+    def record(self, adjacency: Array | None) -> None:
         """Keep the game as it stands, with the DAG [N, N] that leads on from here; None: there is none."""
 
     def highlight(self) -> int:
@@ -22,4 +22,4 @@ class Film(Protocol):
         """Draw a moment with its DAG on axes of matplotlib; returns its caption."""
 
     def animate(self, path: Path) -> None:
-        """Write all of it to a file, as the suffix says (utils/animation.py)."""
+        """Write all of it to a file, as the suffix says (envs/animation.py)."""

@@ -1,23 +1,21 @@
-"""Environments, by the name that YAML uses, and how the configured runner plays them."""
+"""Environments, by the name that YAML uses, and how the configured runner plays them. Workers never import this."""
 
 import functools
-import inspect
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError, create_model
-
-from bn_mappo.config.schema import Config, explain
+from bn_mappo.config.schema import Config
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.registry import Registry
-from bn_mappo.core.seeds import derive_seed
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.adapters.starcraft2 import StarCraft2
+from bn_mappo.envs.arguments import check_arguments, fill_arguments
 from bn_mappo.envs.games.aloha import Aloha
 from bn_mappo.envs.games.coordination_game import CoordinationGame
 from bn_mappo.envs.games.skirmish import Skirmish
-from bn_mappo.envs.multiagentenv import MultiAgentEnv, SingleGame
-from bn_mappo.envs.vec_env import BatchedGame, EnvInfo, VecEnv
-from bn_mappo.envs.vector.serial import SerialVecEnv
-from bn_mappo.envs.vector.subproc import SubprocVecEnv
+from bn_mappo.envs.vec_env import VecEnv
+from bn_mappo.envs.vector.batched import BatchedGame
+from bn_mappo.envs.vector.common_reward import CommonReward
+from bn_mappo.envs.vector.runners import RUNNERS, Environment, Games
 
 REGISTRY: Registry = Registry("env")
 REGISTRY.register("coordination_game", "N agents with a bit each are paid for agreeing")(CoordinationGame)
@@ -26,29 +24,14 @@ REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the 
 REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
 
 
-def keyword_parameters(name: str) -> dict[str, inspect.Parameter]:
-    """The env_args that an environment takes: its constructor's keyword-only parameters."""
-    parameters = inspect.signature(REGISTRY[name], eval_str=True).parameters
-    return {key: value for key, value in parameters.items() if value.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
 def fill_env_args(name: str, env_args: dict[str, Any]) -> dict[str, Any]:
-    """env_args with the defaults of the constructor, so that a run's configuration is complete."""
-    return {**{key: parameter.default for key, parameter in keyword_parameters(name).items()}, **env_args}
+    """env_args with the defaults of the environment, so that a run's configuration is complete."""
+    return fill_arguments(REGISTRY[name], env_args)
 
 
 def check_env_args(name: str, env_args: dict[str, Any]) -> dict[str, Any]:
-    """env_args with the types of the constructor's keyword arguments; a mistake raises ConfigError."""
-    keywords = keyword_parameters(name)
-    fields: dict[str, Any] = {n: (p.annotation, p.default) for n, p in keywords.items()}
-    model = create_model(
-        f"{name}_args", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields
-    )
-    try:
-        return model.model_validate(env_args).model_dump(include=set(env_args))
-    except ValidationError as error:
-        message = explain(error, {**env_args, **dict.fromkeys(keywords)}, prefix="env_args.")
-        raise ConfigError(f"{message}\n{name} takes: {', '.join(keywords)}.") from None
+    """env_args with the types that the environment takes; a mistake raises ConfigError."""
+    return check_arguments(name, REGISTRY[name], env_args)
 
 
 def is_batched(name: str) -> bool:
@@ -57,33 +40,46 @@ def is_batched(name: str) -> bool:
     return isinstance(entry, type) and issubclass(entry, BatchedGame)
 
 
-def make_single_env(seed: int, name: str, env_args: dict[str, Any]) -> MultiAgentEnv:
-    """One game of a registered environment."""
-    make = REGISTRY[name]
-    if is_batched(name):
-        return SingleGame(make(1, seed, **env_args))
-    env: MultiAgentEnv = make(seed, **env_args)
-    return env
+def get_environment(name: str, env_args: dict[str, Any]) -> Environment:
+    """A registered environment with its arguments, which are checked."""
+    make = functools.partial(REGISTRY[name], **check_env_args(name, env_args))
+    return Environment(name, make, is_batched(name))
+
+
+def describe(name: str, env_args: dict[str, Any]) -> dict[str, str]:
+    """What a run records of its environment, once; empty where it declares nothing. Starts nothing."""
+    return dict(_declared(get_environment(name, env_args)).record.description)
 
 
 def get_env_info(config: Config) -> EnvInfo:
-    """The facts of the configured environment; checks its arguments, starts nothing."""
-    env = make_single_env(0, config.env, check_env_args(config.env, config.env_args))
-    info = env.info
-    env.close()
-    return info
+    """The facts of the configured environment; checks its arguments and the runner, starts nothing."""
+    RUNNERS[config.runner]
+    info = _declared(get_environment(config.env, config.env_args))
+    return info._replace(n_rewards=1) if _sums_rewards(config, info) else info
 
 
 def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
     """batch_size games as the configured runner plays them; `purpose` names their generators."""
-    env_args = check_env_args(config.env, config.env_args)
-    if config.runner == "vector":
-        if not is_batched(config.env):
-            raise ConfigError(f"env={config.env} plays one game at a time: use runner=parallel or runner=episode")
-        env: VecEnv = REGISTRY[config.env](batch_size, derive_seed(config.seed, purpose), **env_args)
-        return env
-    seeds = [derive_seed(config.seed, purpose, row) for row in range(batch_size)]
-    factory = functools.partial(make_single_env, name=config.env, env_args=env_args)
-    if config.runner == "episode":
-        return SerialVecEnv(factory, seeds, config.max_worker_restarts)
-    return SubprocVecEnv(factory, get_env_info(config), seeds, config.env_timeout_s, config.max_worker_restarts)
+    environment = get_environment(config.env, config.env_args)
+    info = _declared(environment)
+    sums_rewards = _sums_rewards(config, info)
+    options = (config.env_timeout_s, config.max_worker_restarts)
+    env: VecEnv = RUNNERS[config.runner](Games(environment, info, batch_size, config.seed, purpose, *options))
+    return CommonReward(env) if sums_rewards else env
+
+
+def _declared(environment: Environment) -> EnvInfo:
+    """What the environment itself says of its facts."""
+    env = environment.single_factory()(0)
+    env.close()
+    return env.info
+
+
+def _sums_rewards(config: Config, info: EnvInfo) -> bool:
+    """Whether the agents' rewards are to be summed into the team's."""
+    if info.n_rewards == 1 and not config.common_reward:
+        raise ConfigError(
+            f"common_reward=False keeps a reward for each agent, and env={config.env} has one for the team: "
+            "set common_reward=True"
+        )
+    return info.n_rewards > 1 and config.common_reward

@@ -1,17 +1,35 @@
 """MAPPO on a BN policy: PPO, with the DAG's density drawn towards an annealed target."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
-from bn_mappo.config.schema import Config
 from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
+from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.core.schedules import DensityTarget
+from bn_mappo.core.options import options
+from bn_mappo.core.schedules import FractionSchedule, NonNegativeSchedule
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised
-from bn_mappo.learners.ppo_learner import PPOLearner, Statistics, Targets
+from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Statistics, Targets
 from bn_mappo.modules.dag.ops import density
+
+
+@options
+class AnnealingOptions:
+    """Keys of the section `annealing`: the regulariser alpha * |density - eta| (paper, section 7.4.4)."""
+
+    eta: FractionSchedule
+    alpha: NonNegativeSchedule
+
+
+@options
+class BNMAPPOOptions(PPOOptions):
+    """Keys of learner=bn_mappo."""
+
+    annealing: AnnealingOptions
 
 
 class BNMAPPOLearner(PPOLearner):
@@ -22,17 +40,22 @@ class BNMAPPOLearner(PPOLearner):
     advantage, as an agent has.
     """
 
-    def __init__(self, config: Config, info: EnvInfo, mac: BasicMAC, generators: Generators):
-        if config.mac != "dag_controller":
-            raise ConfigError(f"learner=bn_mappo needs mac=dag_controller, not mac={config.mac}: it trains a DAG")
-        super().__init__(config, info, mac, generators)
-        self.target = DensityTarget(**config.annealing.model_dump())
+    Options = BNMAPPOOptions
+    options: BNMAPPOOptions
+    extra_losses: ClassVar[frozenset[str]] = frozenset({"dag_order"})
+
+    def __init__(self, options: BNMAPPOOptions, info: EnvInfo, mac: BasicMAC, generators: Generators):
+        if not isinstance(mac, DAGMAC):
+            raise ConfigError(
+                "learner=bn_mappo trains a DAG, so it needs agents that act along one: set mac=dag_controller"
+            )
+        super().__init__(options, info, mac, generators)
 
     def extra_loss(
         self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets, fraction: float
     ) -> tuple[Tensor, Statistics]:
         assert evaluation.adjacency is not None, "dag_controller gives the adjacency"
-        eta, alpha = self.target.eta(fraction), self.target.alpha(fraction)
+        eta, alpha = self.options.annealing.eta(fraction), self.options.annealing.alpha(fraction)
         loss = evaluation.log_prob.new_zeros(())
         statistics: Statistics = {}
         if alpha > 0:
@@ -49,7 +72,7 @@ class BNMAPPOLearner(PPOLearner):
                 batch["dag_order_log_prob"].unsqueeze(-1),
                 targets.advantage.mean(-1, keepdim=True),
                 normalised(weight),
-                self.config.eps_clip,
+                self.options.eps_clip,
             )
             loss = loss - surrogate
             statistics["dag_order_ratio_error"] = ((ratio - 1).abs() * weight).amax()

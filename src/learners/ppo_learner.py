@@ -1,17 +1,18 @@
 """PPO for cooperating agents (MAPPO, IPPO): one update from one batch of segments."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bn_mappo.config.schema import Config, schedule
 from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
-from bn_mappo.core.errors import RunError
+from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.options import Count, Fraction, Limits, NonNegative, Positive, options
+from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.envs.vec_env import EnvInfo
 from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients
 from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
 from bn_mappo.learners.returns import generalised_advantages
@@ -32,57 +33,94 @@ class Targets(NamedTuple):
     value_weight: Tensor  # [B, T, V] 1 where the step is data
 
 
+@options
+class PPOOptions:
+    """Keys of learner=ppo_learner."""
+
+    hidden_dim: Count
+    critic_type: str
+    lr: PositiveSchedule
+    critic_lr: PositiveSchedule
+    optim_eps: Positive
+    grad_norm_clip: Positive
+    gamma: Fraction
+    gae_lambda: Fraction
+    epochs: Count
+    batch_size: Count | None
+    eps_clip: Positive
+    value_clip: NonNegative
+    huber_delta: Positive
+    value_coef: NonNegative
+    entropy_coef: NonNegativeSchedule
+    standardise_advantages: bool
+    standardise_returns: bool
+    returns_decay: Annotated[float, Limits(ge=0, lt=1)]
+    bootstrap_truncated: bool
+
+
 class PPOLearner:
     """Owns critic, optimisers and value normalisation; knows no logger and no environment."""
 
-    def __init__(self, config: Config, info: EnvInfo, mac: BasicMAC, generators: Generators):
-        self.config, self.info, self.mac, self.generators = config, info, mac, generators
-        self.critic: Critic = CRITICS[config.critic_type](info, config.hidden_dim, generators["critic_init"])
+    Options: ClassVar[type] = PPOOptions
+    extra_losses: ClassVar[frozenset[str]] = frozenset()  # parts of a policy, besides actions, that it has a loss for
+
+    def __init__(self, options: PPOOptions, info: EnvInfo, mac: BasicMAC, generators: Generators):
+        self.options, self.info, self.mac, self.generators = options, info, mac, generators
+        if problem := mac.unlearned_by(self.extra_losses):
+            raise ConfigError(problem)
+        self.critic: Critic = CRITICS[options.critic_type](info, options.hidden_dim, generators["critic_init"])
         self.critic.to(generators.device)
-        self.value_moments = RunningMoments(config.returns_decay).to(generators.device)
-        self.lr, self.critic_lr = schedule(config.lr), schedule(config.critic_lr)
-        self.dag_lr = self.lr if config.dag.lr is None else schedule(config.dag.lr)
-        self.entropy_coef = schedule(config.entropy_coef)
-        dag = {name for name, _ in mac.named_parameters() if name.startswith("dag.")}
-        parts = {
-            "acting": [p for name, p in mac.named_parameters() if name not in dag],
-            "dag": [p for name, p in mac.named_parameters() if name in dag],
-            "critic": list(self.critic.parameters()),
-        }
-        rates = {"acting": self.lr, "dag": self.dag_lr, "critic": self.critic_lr}
-        groups = {name: FlatParameters(part) for name, part in parts.items() if part}
-        self.actor_groups = [group for name, group in groups.items() if name != "critic"]
-        clips_dag = config.dag.clip_gradients or "dag" not in groups
-        self.clipped_groups = self.actor_groups if clips_dag else [groups["acting"]]
-        self.critic_groups = [groups["critic"]]
-        self.rates = list(dict.fromkeys(rates[name] for name in groups))  # parts of one rate are one group: a call less
+        if info.n_rewards > 1 and not self.critic.is_per_agent:
+            raise ConfigError(
+                f"critic_type={options.critic_type} gives one value for all agents, and common_reward=False each agent "
+                "a reward of its own: set critic_type=ac_critic, or common_reward=True"
+            )
+        self.value_moments = RunningMoments(options.returns_decay).to(generators.device)
+        of_mac = mac.parameter_groups()
+        actor = [FlatParameters(group.parameters) for group in of_mac]
+        critic = FlatParameters(self.critic.parameters())
+        self.actor_groups, self.critic_groups = actor, [critic]
+        self.clipped_groups = [flat for flat, group in zip(actor, of_mac, strict=True) if group.is_clipped]
+        rates = [*((group.lr or options.lr) for group in of_mac), options.critic_lr]
+        self.rates = list(dict.fromkeys(rates))  # groups of one rate are one group of the optimiser: a call less
+        vectors = [flat.vector for flat in (*actor, critic)]
         self.optimiser = torch.optim.Adam(
-            [{"params": [groups[name].vector for name in groups if rates[name] == rate]} for rate in self.rates],
-            lr=self.lr(0.0),
-            eps=config.optim_eps,
+            [{"params": [v for v, r in zip(vectors, rates, strict=True) if r == rate]} for rate in self.rates],
+            lr=options.lr(0.0),
+            eps=options.optim_eps,
             fused=True,
         )
+
+    @classmethod
+    def check_games(cls, options: PPOOptions, n_games: int) -> None:
+        """ConfigError where the games that are played at once cannot be cut into mini-batches."""
+        if options.batch_size and n_games % options.batch_size:
+            raise ConfigError(
+                f"batch_size={options.batch_size} must divide batch_size_run={n_games}: "
+                "a gradient step takes whole segments of batch_size games"
+            )
 
     def scheme(self) -> Scheme:
         """What this learner reads from each recorded step, beside the controller's fields."""
         shape = (self.info.state_dim,) if self.critic.field == "state" else (self.info.n_agents, self.info.obs_dim)
-        scalars = {name: Field(()) for name in ("reward", "terminated", "truncated")}
-        return {self.critic.field: Field(shape), **scalars}
+        reward = Field(()) if self.info.n_rewards == 1 else Field((self.info.n_rewards,))
+        active = {"active": Field((self.info.n_agents,))} if self.info.agents_leave else {}
+        ends = {name: Field(()) for name in ("terminated", "truncated")}
+        return {self.critic.field: Field(shape), "reward": reward, **active, **ends}
 
-    def train(self, batch: EpisodeBatch, t_env: int, with_stats: bool = True) -> Statistics:
-        """One update; returns its statistics as 0-d tensors, few of them where nobody wants them (`with_stats`).
+    def train(self, batch: EpisodeBatch, fraction: float, collect_stats: bool = True) -> Statistics:
+        """One update; returns its statistics as 0-d tensors, only a few of them without `collect_stats`.
 
-        `t_env` steps were played before the batch was used.
+        `fraction` of the training was done before the batch was played.
         """
-        fraction = min(t_env / self.config.t_max, 1.0)
         self._set_learning_rates(fraction)
         targets = self.compute_targets(batch)
         statistics: Statistics = {}
         before_first_step: Statistics = {}
-        for epoch in range(self.config.epochs):
-            is_told = with_stats and epoch == self.config.epochs - 1
+        for epoch in range(self.options.epochs):
+            is_last = epoch == self.options.epochs - 1
             for part, part_targets in self.mini_batches(batch, targets):
-                statistics = self.step(part, part_targets, fraction, is_told)
+                statistics = self.step(part, part_targets, fraction, collect_stats and is_last)
                 if not before_first_step:  # all ratios are 1 to rounding
                     errors = [name for name in statistics if name.endswith("ratio_error")]
                     before_first_step = {f"first_{name}": statistics[name] for name in errors}
@@ -92,42 +130,44 @@ class PPOLearner:
     def compute_targets(self, batch: EpisodeBatch) -> Targets:
         """Values, advantages and returns of the batch under the present critic."""
         field = self.critic.field
-        observed = batch[field]  # [B, T, ...]
-        both = torch.cat([observed, batch.last[field].unsqueeze(1)], dim=1)  # [B, T + 1, ...]
+        following = batch.following
+        assert following is not None, "advantages are taken of whole segments"
+        both = torch.cat([batch[field], following.last[field].unsqueeze(1)], dim=1)  # [B, T + 1, ...]
         output = self.critic(both)  # [B, T + 1, V]
         value = self._in_rewards(output)  # [B, T + 1, V]
         next_value = value[:, 1:].clone()  # [B, T, V]
-        if len(batch.final_rows):
-            games, steps = batch.final_rows.unbind(-1)
-            next_value[games, steps] = self._in_rewards(self.critic(batch.final[field]))
+        if len(following.final_rows):
+            games, steps = following.final_rows.unbind(-1)
+            next_value[games, steps] = self._in_rewards(self.critic(following.final[field]))
         terminated, truncated = batch["terminated"].unsqueeze(-1), batch["truncated"].unsqueeze(-1)  # [B, T, 1]
-        ends = terminated if self.config.bootstrap_truncated else torch.maximum(terminated, truncated)
+        ends = terminated if self.options.bootstrap_truncated else torch.maximum(terminated, truncated)
+        reward = batch["reward"] if self.info.n_rewards > 1 else batch["reward"].unsqueeze(-1)  # [B, T, 1 or N]
         advantage = generalised_advantages(
-            batch["reward"].unsqueeze(-1),
+            reward,
             value[:, :-1],
             next_value,
             ends,
             torch.maximum(terminated, truncated),
-            self.config.gamma,
-            self.config.gae_lambda,
+            self.options.gamma,
+            self.options.gae_lambda,
         )  # [B, T, V]
-        returns, filled = advantage + value[:, :-1], batch["filled"].unsqueeze(-1)
-        if self.config.standardise_returns:
-            self.value_moments.update(returns, filled.expand_as(returns))
+        returns, counts = advantage + value[:, :-1], self.value_weight(batch)  # [B, T, V]
+        if self.options.standardise_returns:
+            self.value_moments.update(returns, counts)
             returns = self.value_moments.normalise(returns)
-        if self.config.standardise_advantages:
-            mean = masked_mean(advantage, filled)
-            deviation = masked_mean((advantage - mean).square(), filled).sqrt()
+        if self.options.standardise_advantages:
+            mean = masked_mean(advantage, counts)
+            deviation = masked_mean((advantage - mean).square(), counts).sqrt()
             advantage = (advantage - mean) / (deviation + 1e-8)
         # the clipping starts from what the critic puts out, also where the moments have just moved
-        return Targets(advantage, returns, output[:, :-1], self.weight(batch), filled.expand_as(returns))
+        return Targets(advantage, returns, output[:, :-1], self.weight(batch), counts)
 
     def _in_rewards(self, value: Tensor) -> Tensor:
-        return self.value_moments.denormalise(value) if self.config.standardise_returns else value
+        return self.value_moments.denormalise(value) if self.options.standardise_returns else value
 
     def mini_batches(self, batch: EpisodeBatch, targets: Targets) -> Iterator[tuple[EpisodeBatch, Targets]]:
         """The batch in random parts of `batch_size` games; as it is where that is all of them."""
-        size = self.config.batch_size or batch.batch_size
+        size = self.options.batch_size or batch.batch_size
         if size == batch.batch_size:
             yield batch, targets
             return
@@ -135,13 +175,13 @@ class PPOLearner:
         for games in shuffled.split(size):
             yield batch.games(games), Targets(*(target[games] for target in targets))
 
-    def step(self, batch: EpisodeBatch, targets: Targets, fraction: float, with_stats: bool) -> Statistics:
-        """One gradient step on policy, DAG networks (where there are any) and critic; `with_stats` tells all of it."""
-        config = self.config
-        evaluation = self.mac.evaluate(batch, fraction, self.generators, with_stats)
+    def step(self, batch: EpisodeBatch, targets: Targets, fraction: float, collect_stats: bool) -> Statistics:
+        """One gradient step on policy and critic; without `collect_stats` few statistics."""
+        options = self.options
+        evaluation = self.mac.evaluate(batch, fraction, self.generators, collect_stats)
         weight = normalised(targets.weight)  # [B, T, N]
         surrogate, ratio = clipped_surrogate(
-            evaluation.log_prob, batch["log_prob"], targets.advantage, weight, config.eps_clip
+            evaluation.log_prob, batch["log_prob"], targets.advantage, weight, options.eps_clip
         )
         entropy = (evaluation.entropy * weight).sum()
         extra, statistics = self.extra_loss(evaluation, batch, targets, fraction)
@@ -150,31 +190,40 @@ class PPOLearner:
             targets.old_value,
             targets.target,
             normalised(targets.value_weight),
-            config.value_clip,
-            config.huber_delta,
+            options.value_clip,
+            options.huber_delta,
         )
-        policy_loss = -surrogate - self.entropy_coef(fraction) * entropy + extra
+        policy_loss = -surrogate - options.entropy_coef(fraction) * entropy + extra
         for group in (*self.actor_groups, *self.critic_groups):
             group.zero_grad()
-        (policy_loss + config.value_coef * critic_loss).backward()
+        (policy_loss + options.value_coef * critic_loss).backward()
         losses = {"pg_loss": -surrogate, "entropy": entropy, "extra_loss": extra, "critic_loss": critic_loss}
         statistics["agent_grad_norm"] = self._clip(self.clipped_groups, losses)
         statistics["critic_grad_norm"] = self._clip(self.critic_groups, losses)
         self.optimiser.step()
         statistics["ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
-        if with_stats:
+        if collect_stats:
             statistics |= {name: loss.detach() for name, loss in losses.items()}
             statistics["approx_kl"] = ((ratio - 1 - ratio.log()) * weight).sum()
-            statistics["clip_fraction"] = (((ratio - 1).abs() > config.eps_clip) * weight).sum()
+            statistics["clip_fraction"] = (((ratio - 1).abs() > options.eps_clip) * weight).sum()
             statistics["advantage_mean"] = masked_mean(targets.advantage, batch["filled"].unsqueeze(-1))
         return statistics
 
     def weight(self, batch: EpisodeBatch) -> Tensor:
         """[B, T, N]: 1 where an agent had a choice in a step that is data; dead agents have only one action."""
-        filled = batch["filled"].unsqueeze(-1).expand_as(batch["log_prob"])
-        if not self.info.masks_actions:
+        weight = batch["filled"].unsqueeze(-1).expand_as(batch["log_prob"])
+        if self.info.agents_leave:
+            weight = weight * batch["active"]
+        if self.info.masks_actions:
+            weight = weight * (batch["avail_actions"].sum(-1) > 1)
+        return weight
+
+    def value_weight(self, batch: EpisodeBatch) -> Tensor:
+        """[B, T, V]: 1 where a value is of a step that is data and, with values by agent, of an agent that is there."""
+        filled = batch["filled"].unsqueeze(-1)  # [B, T, 1]
+        if not self.critic.is_per_agent:
             return filled
-        return filled * (batch["avail_actions"].sum(-1) > 1)
+        return filled * batch["active"] if self.info.agents_leave else filled.expand(-1, -1, self.info.n_agents)
 
     def extra_loss(
         self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets, fraction: float
@@ -188,7 +237,7 @@ class PPOLearner:
 
     def _clip(self, groups: list[FlatParameters], losses: dict[str, Tensor]) -> Tensor:
         """Clip the gradient of all parameters together; refuses a step that is not finite."""
-        norm = clip_gradients(groups, self.config.grad_norm_clip)
+        norm = clip_gradients(groups, self.options.grad_norm_clip)
         if not torch.isfinite(norm):
             named = {**losses, **{f"gradient of {name}": p.grad for name, p in self._named_parameters()}}
             bad = [name for name, value in named.items() if value is not None and not value.isfinite().all()]

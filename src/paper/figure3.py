@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.progress import Report
-from bn_mappo.envs.games.coordination_game import RewardBound
+from bn_mappo.envs.games.coordination_game import RewardBound, tabular_coordination_game
 from bn_mappo.tabular.ascent import Checkpoint, ascend, released_step, theorem_step
 from bn_mappo.tabular.best_response import nash_gap
 from bn_mappo.tabular.coverage import coverage
 from bn_mappo.tabular.dags import named_dag
-from bn_mappo.tabular.game import Array, Game, coordination_game
+from bn_mappo.tabular.game import Array, Game
 from bn_mappo.tabular.optimum import optimal_value, price_of_anarchy
 from bn_mappo.tabular.policy import normal_logits
 
@@ -69,7 +69,7 @@ def coordination_cases(agents: Sequence[int], reward_bounds: Sequence[RewardBoun
     for reward_bound in reward_bounds:
         for n_agents in agents:
             seed_bytes(f"N={n_agents}", 2**n_agents, 2**n_agents)  # before the game itself fills the memory
-            game = coordination_game(n_agents, reward_bound=reward_bound)
+            game = tabular_coordination_game(n_agents, reward_bound=reward_bound)
             seen = [c for c in cases if c.game.n_agents == n_agents and np.array_equal(c.game.reward, game.reward)]
             if not seen:
                 reading = "" if reward_bound == "inclusive" else ", strict bound"

@@ -11,7 +11,7 @@ from bn_mappo.analysis.comparison import Estimate, interquartile_mean, probabili
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.analysis.report import references
-from bn_mappo.config.schema import Config
+from bn_mappo.config.schema import validate
 from bn_mappo.paper.figure4_plan import Panel
 from bn_mappo.paper.figure4_plot import draw_figure4
 from bn_mappo.paper.grid import Cell, run_grid
@@ -98,7 +98,7 @@ def panel_references(panel: Panel) -> dict[str, float]:
     """Returns of scripted policies, where the panel shows returns."""
     if panel.metrics[0].name != "test_return_mean":
         return {}
-    facts = references(Config.model_validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
+    facts = references(validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
     return {name: means["return"] for name, means in facts.items()}
 
 

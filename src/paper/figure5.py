@@ -18,8 +18,8 @@ from bn_mappo.analysis.pictures import BLUE, GREEN, GREY, ORANGE, draw_arrow, po
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.analysis.trained_policy import TrainedPolicy
 from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.games.aloha import neighbour_matrix
-from bn_mappo.envs.vec_env import Array, EnvInfo
 from bn_mappo.paper.figure4_plan import aloha_panel
 from bn_mappo.paper.grid import run_grid
 

@@ -12,13 +12,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from bn_mappo.config.schema import default_values, load_layers, load_preset, merge, validate
+from bn_mappo.config.loading import load_layers, load_preset, merge, overlay
+from bn_mappo.config.schema import validate
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.nested import differences, flatten
 from bn_mappo.core.progress import progress
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.registry import fill_env_args
 from bn_mappo.tracking.metrics import read_metrics
-from bn_mappo.tracking.recorded import flatten
 
 MAIN = Path(__file__).resolve().parents[1] / "main.py"
 CELL_FILE = "settings.json"
@@ -66,9 +67,11 @@ class Cell:
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
         layers = load_layers(self.config, self.env_config)
         preset = load_preset(self.preset, self.env_config, merge(layers, given)) if self.preset else {}
-        layers = merge(layers, preset, given)
-        layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-        return validate(settle(layers).values).model_dump()
+        values = overlay(merge(layers, preset), given)
+        values["env_args"] = fill_env_args(values["env"], values["env_args"])
+        settled = settle(values).values
+        validate(settled)
+        return settled
 
     def _own_overrides(self) -> list[str]:
         return [f"seed={self.seed}", f"t_max={self.t_max}"]
@@ -88,12 +91,8 @@ def check_settings(cells: Sequence[Cell], root: Path) -> None:
     """ConfigError where a setting is wrong, or a cell's folder holds a run made with others: they must not be mixed."""
     for cell in cells:
         path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
-        before = flatten(merge(default_values(), json.loads(path.read_text()))) if path.exists() else now
-        changed = ", ".join(
-            f"{key}: {before.get(key)} -> {now.get(key)}"
-            for key in {**before, **now}
-            if before.get(key) != now.get(key)
-        )
+        before = flatten(json.loads(path.read_text())) if path.exists() else now
+        changed = ", ".join(f"{key}: {old} -> {new}" for key, (old, new) in differences(before, now).items())
         if changed:
             raise ConfigError(
                 f"{cell.folder(root)} holds a run made with other settings ({changed}). "

@@ -13,14 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.envs.games.coordination_game import (
-    RewardBound,
-    all_states,
-    default_difference_bound,
-    next_state_distribution,
-    state_reward,
-)
-from bn_mappo.envs.vec_env import Observation
+from bn_mappo.core.specs import Observation
 
 Array = npt.NDArray[np.float64]
 
@@ -96,32 +89,6 @@ def game_from_arrays(
     r = r.reshape(n_states, *(n_actions if r.ndim > 1 else (1,) * len(n_actions)))  # [S, *A] or [S, 1, ..., 1]
     last = np.moveaxis(r, 0, -1)[..., None, :]  # [*A, 1, S]
     return Game(name, n_actions, np.ascontiguousarray(by_action), np.ascontiguousarray(last), float(gamma), start)
-
-
-def coordination_game(
-    n_agents: int,
-    gamma: float = 0.95,
-    epsilon: float = 0.1,
-    reward_bound: RewardBound = "inclusive",
-    difference_bound: int | None = None,
-) -> Game:
-    """The Coordination Game (paper section 7) with uniform mu; state k holds the binary digits of k, agent 0 first."""
-    if n_agents < 1:
-        raise ConfigError(f"n_agents={n_agents}: the Coordination Game needs at least 1 agent")
-    if not 0 <= epsilon <= 1:
-        raise ConfigError(f"epsilon={epsilon}: a probability lies between 0 and 1")
-    check_discount(gamma)
-    states = all_states(n_agents)  # [S, N]; the joint actions are the same bit vectors
-    bound = default_difference_bound(n_agents) if difference_bound is None else difference_bound
-    reward = state_reward(states, bound, reward_bound).astype(np.float64)  # [S]
-    return Game(
-        name=f"Coordination Game, N={n_agents}",
-        n_actions=(2,) * n_agents,
-        transition=next_state_distribution(states, epsilon)[:, None, :],  # [K, 1, S']
-        reward=reward.reshape((1,) * n_agents + (1, -1)),  # [1, ..., 1, 1, S]
-        gamma=gamma,
-        mu=np.full(len(states), 1 / len(states)),  # [S]
-    )
 
 
 def check_discount(gamma: float) -> None:

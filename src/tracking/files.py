@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from bn_mappo.core.files import write_whole
 from bn_mappo.tracking.metrics import METRICS_FILE, iterate_rows
 
 LOCK_FILE = "run.lock"
@@ -35,14 +36,8 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a file whole: to a temporary name, then renamed. A full disk leaves the old one, and raises OSError."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(json.dumps(plain(content), sort_keys=True, indent=2, allow_nan=False) + "\n")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Strict JSON, as a whole or not at all; a full disk leaves the old file, and raises OSError."""
+    write_whole(path, (json.dumps(plain(content), sort_keys=True, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bn_mappo.core.errors import ConfigError, nearest
+from bn_mappo.core.nested import flatten
 from bn_mappo.tracking.files import DIED, is_alive, read_json, run_key
 from bn_mappo.tracking.metrics import METRICS_FILE, read_metrics
 
 TAIL_BYTES = 16_384  # of metrics.jsonl, in which the last value of every metric usually stands
 UNREADABLE = "UNREADABLE"
-BOOKKEEPING = ("seed", "checkpoint_path", "load_step", "local_results_path", "torch_threads", "use_cuda", "save_model")
+BOOKKEEPING = ("seed", "checkpoint_path", "load_step", "local_results_path", "torch_threads", "report")
 BOOKKEEPING_PREFIXES = ("mongo_", "wandb_", "use_", "save_model")  # they do not change what is learned
 
 
@@ -84,14 +85,6 @@ def _row(line: bytes) -> dict[str, Any]:
 def short_name(folder: Path) -> str:
     """ALG/ENV/NUMBER of a folder."""
     return "/".join(folder.parts[-3:])
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as one level, with dots in the keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
-    return flat
 
 
 def read_run(folder: Path) -> RecordedRun:

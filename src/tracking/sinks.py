@@ -60,7 +60,7 @@ class WeightsAndBiases:
             mode=config.wandb_mode,
             dir=str(folder),
             name="/".join(folder.parts[-3:]),
-            config=config.model_dump(),
+            config=config.values(),
             settings=wandb.Settings(console="off", init_timeout=30, finish_timeout=self.END_TIMEOUT_S),
         )
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import numpy as np
 import torch
 
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.files import write_whole
+from bn_mappo.core.nested import differences
 
 FORMAT = 1
 PREFIX, SUFFIX = "step_", ".pt"
@@ -43,22 +44,11 @@ def checkpoint_file(folder: Path, t_env: int) -> Path:
 
 
 def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
-    """Write folder/step_<t_env>.pt: to a temporary name, then renamed, so that no crash leaves half a file."""
+    """Write folder/step_<t_env>.pt, as a whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = checkpoint_file(folder, t_env)
-    temporary = path.with_suffix(".tmp")
     content_bytes = io.BytesIO()  # torch.save on a full disk raises whatever it likes; a plain write raises OSError
     torch.save({"format": FORMAT, "t_env": t_env, **_to_tensors(content)}, content_bytes)
-    try:
-        with temporary.open("wb") as file:
-            file.write(content_bytes.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
+    return write_whole(checkpoint_file(folder, t_env), content_bytes.getbuffer())
 
 
 def find_checkpoint(given: str, load_step: int) -> Path:
@@ -124,6 +114,7 @@ def check_resumes(path: Path, checkpoint: dict[str, Any], present: dict[str, Any
 def describe_difference(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:
     """Keys of the configuration in which a resumed run differs from the one that wrote its checkpoint."""
     ignored = {"checkpoint_path", "load_step", "evaluate", "name", "local_results_path", "t_max"}
-    ignored |= {"save_replay", "save_facts"}
-    keys = [key for key in present if key not in ignored and saved.get(key) != present[key]]
-    return [f"{key}: {json.dumps(saved.get(key))} -> {json.dumps(present[key])}" for key in keys]
+    ignored |= {"save_replay", "save_facts", "report"}
+    relevant = present.keys() - ignored
+    before, now = ({key: values[key] for key in values if key in relevant} for values in (saved, present))
+    return [f"{key}: {json.dumps(old)} -> {json.dumps(new)}" for key, (old, new) in differences(before, now).items()]

@@ -1,10 +1,10 @@
-"""Returns, lengths and infos of finished episodes."""
+"""Returns of the team, lengths and infos of finished episodes."""
 
 from typing import Any
 
 import numpy as np
 
-from bn_mappo.envs.vec_env import Array, StepResult
+from bn_mappo.core.specs import Array, StepResult, team_reward
 
 
 class EpisodeStats:
@@ -17,7 +17,7 @@ class EpisodeStats:
 
     def add(self, result: StepResult) -> Array:
         """Take in one step; returns the games [K] whose episode has ended with it and counts."""
-        self.running_return += result.reward
+        self.running_return += team_reward(result.reward)
         self.running_length += 1
         done = result.terminated | result.truncated
         if not done.any():

@@ -1,13 +1,13 @@
 """Episodes played to judge a policy, on environments and generators of their own."""
 
 import numpy as np
-import torch
 
 from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.envs.vec_env import Array, StepResult, VecEnv
-from bn_mappo.training.collector import to_step
+from bn_mappo.core.specs import Array, StepResult
+from bn_mappo.envs.vec_env import VecEnv
+from bn_mappo.training.acting import ActingLoop
 from bn_mappo.training.episode_stats import EpisodeStats
 
 
@@ -38,21 +38,17 @@ def evaluate(
     Deterministic in (seed, t_env): it draws from no generator of the training.
     """
     generators = Generators(derive_seed(seed, "evaluation", t_env), mac.agent_ids.device)
-    n_games, device = env.batch_size, generators.device
+    n_games = env.batch_size
     quota = np.full(n_games, n_episodes // n_games)
     quota[: n_episodes % n_games] += 1
     stats = EpisodeStats(n_games)
-    observation, hidden = env.reset(derive_seed(seed, "evaluation_env", t_env)), mac.init_hidden(n_games)
-    last_actions = torch.full((n_games, env.info.n_agents), -1, dtype=torch.long, device=device)
-    starts = torch.ones(n_games, device=device)
+    games = ActingLoop(env, mac, generators.device, derive_seed(seed, "evaluation_env", t_env))
     kept: dict[str, list[Array]] = {}
     while quota.any():
-        noise = mac.draw_noise(n_games, generators, fraction, greedy)
-        step = to_step(observation, last_actions, starts, device)
-        selection = mac.select_actions(step, hidden, noise, fraction)
+        step, selection = games.select(mac.draw_noise(n_games, generators, fraction, greedy), fraction)
         if watcher is not None:
             watcher.before(step, selection, quota > 0)
-        result = env.step(selection.actions.cpu().numpy())
+        result = games.play(selection)
         if watcher is not None:
             watcher.after(result, quota > 0)
         ended = stats.add(result)
@@ -62,7 +58,4 @@ def evaluate(
                 kept.setdefault(name, []).append(values[-1][counts])
             stats.finished.clear()
             quota[ended[counts]] -= 1
-        done = torch.from_numpy(result.terminated | result.truncated).to(device)
-        observation, hidden, starts = result.observation, selection.hidden, done.float()
-        last_actions = selection.actions.masked_fill(done.unsqueeze(-1), -1)
     return {name: np.concatenate(values) for name, values in kept.items()}

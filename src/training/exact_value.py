@@ -1,4 +1,4 @@
-"""What a policy is worth exactly, in games that are small enough to be written down: no episodes, no luck."""
+"""What a policy is worth exactly, in games that are small enough to be written down: no episode is sampled."""
 
 import numpy as np
 import torch
@@ -7,8 +7,9 @@ from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
+from bn_mappo.core.specs import Array, Observation
 from bn_mappo.data.batch import EpisodeBatch
-from bn_mappo.envs.vec_env import Array, Observation, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.tabular.evaluation import policy_values, start_value
 from bn_mappo.tabular.game import TabularModel
 from bn_mappo.tabular.optimum import optimal_value
@@ -27,7 +28,7 @@ class ExactValue:
     def __init__(self, env: VecEnv, mac: BasicMAC, seed: int):
         self.mac, self.seed = mac, seed
         model = env.tabular_model()
-        has_memory = mac.actor.hidden_size > 0 or mac.config.obs_last_action
+        has_memory = mac.actor.hidden_size > 0 or mac.options.obs_last_action
         self.model: TabularModel | None = None if has_memory else model
         if self.model is not None:
             self.best = optimal_value(self.model.game)
@@ -68,7 +69,7 @@ def joint_policy(mac: BasicMAC, model: TabularModel, generators: Generators, fra
         noise = {name: value if n_dags else torch.zeros_like(value) for name, value in noise.items()}
         batch = every_choice(mac, model.observation, actions, noise, draws)
         if isinstance(mac, DAGMAC) and mac.dag.records_order:
-            batch.data["dag_order"] = orders(mac, batch, fraction)
+            batch = batch.with_fields(dag_order=orders(mac, batch, fraction))
         log_prob = mac.evaluate(batch, fraction, generators).log_prob.sum(-1)  # [S * draws, K]
         joint += log_prob.double().exp().view(n_states, draws, -1).sum(1).T.cpu().numpy()
     return (joint / n_draws).reshape(*game.n_actions, n_states)
@@ -92,18 +93,16 @@ def every_choice(
         rows = torch.from_numpy(values).to(device).repeat_interleave(draws, 0)
         return rows.unsqueeze(1).expand(-1, n_steps, *values.shape[1:])
 
-    batch = EpisodeBatch(mac.scheme(), n_rows, n_steps, device)
     n_agents = actions.shape[-1]
-    batch.data = {
+    fields = {
         "obs": spread(observation.obs),
         "state": spread(observation.state),
         "actions": actions.expand(n_rows, -1, -1),
-        "starts": torch.ones(n_rows, n_steps, device=device),
+        "episode_start": torch.ones(n_rows, n_steps, device=device),
         "filled": torch.ones(n_rows, n_steps, device=device),
         "log_prob": torch.zeros(n_rows, n_steps, n_agents, device=device),
         **{name: value.unsqueeze(1).expand(-1, n_steps, *value.shape[1:]) for name, value in noise.items()},
     }
     if observation.avail_actions is not None:
-        batch.data["avail_actions"] = spread(observation.avail_actions)
-    batch.first_hidden = mac.init_hidden(n_rows)
-    return batch
+        fields["avail_actions"] = spread(observation.avail_actions)
+    return EpisodeBatch(fields, mac.init_hidden(n_rows))

@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from bn_mappo.core.errors import RunError, WorkerError
-from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.core.errors import ConfigError, RunError, WorkerError
+from bn_mappo.envs.registry import REGISTRY, make_vec_env
 from bn_mappo.envs.vector.subproc import SubprocVecEnv
 from helpers import make_config
 from toy_envs import FaultyGame
@@ -90,6 +90,52 @@ def test_workers_end_with_the_process_that_started_them():
     while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+
+
+@pytest.mark.parametrize("name", ["witness_game", "witness_single"])
+def test_workers_play_what_the_main_process_alone_has_registered_and_never_import_the_registry(toys, name):
+    env = make_vec_env(make_config("mappo", name, runner="parallel"), 2, "test")
+    try:
+        env.reset()
+        result = env.step(np.zeros((2, 2), dtype=np.int64))
+        assert result.terminated.all() and result.info["has_registry"].tolist() == [0.0, 0.0]
+    finally:
+        env.close()
+
+
+def test_a_game_may_stand_in_the_script_that_registers_it(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "import numpy as np\n"
+        "from toy_envs import BitGame\n"
+        "class Mine(BitGame):\n"
+        "    pass\n"
+        "if __name__ == '__main__':\n"
+        "    from bn_mappo.config.schema import load_layers, merge, validate\n"
+        "    from bn_mappo.envs.registry import REGISTRY, make_vec_env\n"
+        "    REGISTRY.register('mine', 'my game')(Mine)\n"
+        "    layers = {**load_layers('mappo', 'aloha'), 'env': 'mine', 'env_args': {}, 'runner': 'parallel'}\n"
+        "    env = make_vec_env(validate(layers), 2, 'test')\n"
+        "    env.reset()\n"
+        "    print(env.step(np.zeros((2, 2), dtype=np.int64)).terminated.tolist())\n"
+        "    env.close()\n"
+    )
+    path = os.pathsep.join(["tests", *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    made = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, timeout=120)
+    assert made.stdout == "[True, True]\n", made.stderr
+
+
+def test_a_game_that_cannot_be_sent_to_workers_is_refused(toys):
+    class Local(FaultyGame):
+        pass
+
+    REGISTRY.register("local", "for this test")(Local)
+    try:
+        with pytest.raises(ConfigError, match="top level of a module, or use runner=episode"):
+            make_vec_env(make_config("mappo", "local", runner="parallel"), 2, "test")
+    finally:
+        REGISTRY.remove("local")
 
 
 STOP = np.ones((2, 3), dtype=np.int64)

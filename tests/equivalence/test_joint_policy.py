@@ -7,13 +7,13 @@ import torch
 from scipy.stats import chisquare
 
 from bn_mappo.controllers.basic_controller import Step
-from bn_mappo.data.batch import EpisodeBatch
+from bn_mappo.data.batch import BatchRecorder, EpisodeBatch
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from helpers import make_config, make_rollout, train_updates
 
 CASES = ["full", "line", "random", "gumbel_sinkhorn", "plackett_luce"]  # generators, and the learned one's orders
 FORMS = [
-    {"dag__fusion": fusion, "share_params": share_params, "share_heads": share_heads, "dag__parent_inputs": inputs}
+    {"fusion": fusion, "share_params": share_params, "share_heads": share_heads, "dag__parent_inputs": inputs}
     for fusion, inputs in (("input", "actions"), ("hidden", "actions"), ("encoded", "actions_and_obs"))
     for share_params, share_heads in ((True, True), (True, False), (False, False))
 ]
@@ -30,28 +30,25 @@ def trained(generator: str, n_updates: int = 8, **updates):
 
 def one_state(rollout, n_copies: int) -> Step:
     """The present state of the first game, n_copies times."""
-    obs, state = rollout.observation.obs[:1], rollout.observation.state[:1]
+    obs, state = rollout.games.observation.obs[:1], rollout.games.observation.state[:1]
     n_agents = obs.shape[1]
     return Step(
         obs=torch.from_numpy(obs).repeat(n_copies, 1, 1),
         state=torch.from_numpy(state).repeat(n_copies, 1),
         avail_actions=None,
         last_actions=torch.full((n_copies, n_agents), -1),
-        starts=torch.ones(n_copies),
+        episode_start=torch.ones(n_copies),
     )
 
 
 def as_batch(mac, step: Step, actions: torch.Tensor, noise: dict) -> EpisodeBatch:
     """Recorded steps: one of each game."""
-    batch = EpisodeBatch(mac.scheme(), len(actions), 1, actions.device)
+    recorder = BatchRecorder(mac.scheme(), len(actions), actions.device)
     if mac.dag.records_order:
         noise = {"dag_order": mac.generate(step.obs, None, noise, 0.0).order, **noise}
     log_probs = {"log_prob": torch.zeros_like(actions).float(), "dag_order_log_prob": torch.zeros(len(actions))}
-    batch.add({**step._asdict(), "actions": actions, **log_probs, **noise})
-    batch.close()
-    batch.data["filled"] = torch.ones(len(actions), 1)
-    batch.first_hidden = mac.init_hidden(len(actions))
-    return batch
+    recorder.add({**step._asdict(), "actions": actions, **log_probs, **noise})
+    return recorder.batch(torch.ones(len(actions), 1), mac.init_hidden(len(actions)))
 
 
 def repeated_noise(mac, generators, n_copies: int) -> dict:
@@ -117,7 +114,7 @@ def test_acting_and_evaluating_agree_and_the_ratio_is_one_before_every_first_ste
     assert all((generator == "plackett_luce") == ("first_dag_order_ratio_error" in row) for row in statistics)
     assert max(row.get("first_dag_order_ratio_error", 0.0) for row in statistics) < 1e-5
     assert statistics[-1]["ratio_error"] > 1e-3, "the policy did not move, so the test would not see a difference"
-    batch = rollout.run_segment(0.5)
+    batch = rollout.collect(0.5)
     with torch.no_grad():
         evaluation = setup.mac.evaluate(batch, 0.5, setup.generators)
     torch.testing.assert_close(evaluation.log_prob, batch["log_prob"], atol=1e-5, rtol=0)
@@ -151,7 +148,7 @@ def test_resampled_noise_breaks_the_ratio():
 @pytest.mark.parametrize("form", FORMS)
 def test_the_policy_gradient_reaches_the_dag_networks(form, permutation):
     _, setup, rollout, _, _ = trained(permutation, 2, **form)
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     setup.learner.train(batch, 0)
     reached = [name for name, p in setup.mac.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     assert {name.split(".")[1] for name in reached if name.startswith("dag.")} == {"edge_net", "orders"}
@@ -169,8 +166,7 @@ def test_greedy_acting_is_deterministic_and_takes_the_likeliest_actions():
 
 def test_density_regulariser_drives_the_density():
     for target in (0.0, 1.0):
-        settings = {f"annealing__eta_{end}": target for end in ("start", "end")}
-        settings |= {f"annealing__alpha_{end}": 5.0 for end in ("start", "end")}
+        settings = {"annealing__eta": target, "annealing__alpha": 5.0}
         _, _, _, statistics, _ = trained("gumbel_sinkhorn", 60, dag__lr=0.01, **settings)
         assert statistics[-1]["dag_density"] == pytest.approx(target, abs=0.1)
         assert statistics[-1]["dag_eta"] == target
@@ -179,4 +175,4 @@ def test_density_regulariser_drives_the_density():
 def test_rollout_config_is_used():
     config = make_config(segment_length=7, batch_size_run=3, batch_size=3)
     _, rollout = make_rollout(config)
-    assert rollout.run_segment(0.0)["actions"].shape == (3, 7, 10)
+    assert rollout.collect(0.0)["actions"].shape == (3, 7, 10)

@@ -19,8 +19,8 @@ def weights_of(alg: str, n_updates: int = 5, **settings) -> dict[str, torch.Tens
 @pytest.mark.parametrize("agent", ["mlp", "rnn"])
 @pytest.mark.parametrize("fusion", ["input", "hidden", "encoded"])
 def test_empty_dag_equals_mappo_bit_for_bit(env, agent, fusion):
-    mappo = weights_of("mappo", env=env, agent=agent, dag__fusion=fusion)
-    empty = weights_of("bn_mappo", env=env, agent=agent, dag__fusion=fusion, dag__generator="empty")
+    mappo = weights_of("mappo", env=env, agent=agent, fusion=fusion)
+    empty = weights_of("bn_mappo", env=env, agent=agent, fusion=fusion, dag__generator="empty")
     assert set(mappo) == set(empty), "no parents, no parents' branch"
     for name, value in mappo.items():
         assert torch.equal(value, empty[name]), name
@@ -29,13 +29,13 @@ def test_empty_dag_equals_mappo_bit_for_bit(env, agent, fusion):
 @pytest.mark.parametrize("fusion", ["input", "hidden", "encoded"])
 def test_a_dag_that_never_has_an_edge_equals_mappo_to_rounding(fusion):
     """Through the whole BN path: levels, messages, and a branch that adds nothing."""
-    mappo = weights_of("mappo", n_updates=2, dag__fusion=fusion)
+    mappo = weights_of("mappo", n_updates=2, fusion=fusion)
     zeros = [[0] * 10 for _ in range(10)]
     for settings in (
         {"dag__generator": "fixed", "dag__adjacency": zeros},
         {"dag__generator": "random", "dag__probability": 0.0},
     ):
-        never = weights_of("bn_mappo", n_updates=2, dag__fusion=fusion, **settings)
+        never = weights_of("bn_mappo", n_updates=2, fusion=fusion, **settings)
         for name, value in mappo.items():
             torch.testing.assert_close(value, never[name], atol=1e-4, rtol=1e-3)
 

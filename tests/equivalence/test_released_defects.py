@@ -19,10 +19,10 @@ def test_resampled_parent_actions_are_those_of_the_policy():
     """Their frequencies are those of acting: each agent's marginal, over many draws of one recorded segment."""
     config = make_config(**{**LEARNED, "dag__generator": "full", "dag__parent_actions": "resampled"})
     setup, rollout, _, _ = train_updates(config, 8)
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     mac, obs = setup.mac, batch["obs"].flatten(0, 1)
     dag, own = mac.rebuild(batch, 0.0, setup.generators), mac.encode_batch(batch).detach()
-    draws = torch.stack([mac.heard_actions(dag, own, batch, setup.generators) for _ in range(400)]).float()
+    draws = torch.stack([mac.parent_actions(dag, own, batch, setup.generators) for _ in range(400)]).float()
     acted = torch.stack(
         [
             mac.act_along(dag.adjacency, own, obs, None, noise)[0]
@@ -37,7 +37,7 @@ def test_resampled_parent_actions_are_those_of_the_policy():
 def test_layer_norm_blinds_agents_that_see_one_number(layer_norm):
     config = make_config("mappo", env_args__obs_coding="scalar", obs_layer_norm=layer_norm)
     setup, rollout = make_rollout(config)
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     assert batch["obs"].unique().numel() > 1
     own = setup.mac.encode_batch(batch)  # [N, M, A]
     assert torch.equal(own, own[:, :1].expand_as(own)) == layer_norm
@@ -47,7 +47,7 @@ def test_layer_norm_blinds_agents_that_see_one_number(layer_norm):
 def test_the_dag_networks_take_part_in_the_clipping_unless_told_otherwise(clips):
     config = make_config(**LEARNED, grad_norm_clip=1e-4, dag__clip_gradients=clips)
     setup, rollout = make_rollout(config)
-    setup.learner.train(rollout.run_segment(0.0), 0)
+    setup.learner.train(rollout.collect(0.0), 0)
     norms = {
         part: torch.stack([p.grad.norm() for name, p in setup.mac.named_parameters() if name.startswith(part)]).norm()
         for part in ("dag.", "actor.")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bn_mappo.training import trainer
+from bn_mappo.core.clock import Clock
+from bn_mappo.training.build import build, start_collector
+from bn_mappo.training.tester import Tester
 from helpers import make_config
 
 SETTINGS = {
@@ -22,12 +24,13 @@ SETTINGS = {
 
 def train(config) -> tuple[float, float]:
     """Greedy and sampled mean return after training."""
-    setup = trainer.build(config)
-    rollout = trainer.start_rollout(config, setup)
-    for t_env in range(0, config.t_max, config.batch_size_run * config.segment_length):
-        setup.learner.train(rollout.run_segment(t_env / config.t_max), t_env)
-    tester = trainer.Tester(config, setup.mac)
-    return tuple(float(np.mean(tester(config.t_max, greedy)["return"])) for greedy in (True, False))
+    setup, clock = build(config), Clock(config.t_max)
+    rollout = start_collector(config, setup)
+    while not clock.is_over:
+        setup.learner.train(rollout.collect(clock.fraction), clock.fraction)
+        clock.advance(config.batch_size_run * config.segment_length)
+    tester = Tester(config, setup.mac)
+    return tuple(float(np.mean(tester(clock, greedy)["return"])) for greedy in (True, False))
 
 
 @pytest.mark.parametrize(
@@ -64,11 +67,11 @@ def test_an_order_that_depends_on_the_context_beats_every_fixed_one(toys, settin
 
 def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):
     config = make_config("bn_mappo", **SETTINGS, dag__permutation="gumbel_sinkhorn")
-    setup = trainer.build(config)
-    rollout = trainer.start_rollout(config, setup)
+    setup = build(config)
+    rollout = start_collector(config, setup)
     for t_env in range(0, config.t_max, 256):
-        setup.learner.train(rollout.run_segment(0.0), t_env)
-    dag = setup.mac.generate(torch.from_numpy(rollout.observation.obs), None, None, 1.0)
+        setup.learner.train(rollout.collect(0.0), t_env / config.t_max)
+    dag = setup.mac.generate(torch.from_numpy(rollout.games.observation.obs), None, None, 1.0)
     assert dag.adjacency[:, 0, 1].mean() == 1.0
     assert dag.adjacency[:, 1, 0].mean() == 0.0
 

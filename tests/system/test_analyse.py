@@ -17,7 +17,7 @@ def save_run(folder, alg: str = "bn_mappo", **updates):
     """A run's folder with the checkpoint of an untrained policy."""
     config = make_config(alg, env="coordination_game", **updates)
     setup, _ = make_rollout(config)
-    content = {"config": config.model_dump(), "learner": setup.learner.state_dict()}
+    content = {"config": config.values(), "learner": setup.learner.state_dict()}
     save_checkpoint(folder / "checkpoints", 1000, content)
     return folder
 
@@ -103,7 +103,7 @@ def test_a_mistake_ends_with_status_2_and_one_message(options, words, tmp_path, 
 def test_a_run_older_than_a_key_takes_its_default(tmp_path):
     config = make_config(env="coordination_game")
     content = {
-        "config": config.model_dump(exclude={"save_facts"}),
+        "config": {key: value for key, value in config.values().items() if key != "save_facts"},
         "learner": make_rollout(config)[0].learner.state_dict(),
     }
     save_checkpoint(tmp_path / "checkpoints", 1000, content)

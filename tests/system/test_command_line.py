@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from bn_mappo.config.schema import config_names
+from bn_mappo.config.loading import config_names
 from helpers import run_main
 
 CG = ["--config=mappo", "--env-config=coordination_game"]
@@ -37,7 +37,7 @@ MISTAKES = [
     (CG, "with batch_size_run=0", ["batch_size_run=0"]),
     (CG, "with batch_size_run=32 batch_size=5", ["batch_size=5", "divide"]),
     (CG, "with use_cuda=maybe", ["use_cuda='maybe'"]),
-    (CG, "with runner=vectr", ["runner='vectr'", "vector", "parallel", "episode"]),
+    (CG, "with runner=vectr", ["runner 'vectr'", "'vector'", "parallel", "episode"]),
     (CG, "with lr={'start':0.1}", ["lr.end", "missing"]),
     (CG, "with env_args.n_agentz=3", ["env_args.n_agentz", "'n_agents'", "epsilon"]),
     (CG, "with env_args.n_agents=two", ["env_args.n_agents='two'", "integer"]),
@@ -59,7 +59,11 @@ MISTAKES = [
         ["cycle", "0 -> 1 -> 0"],
     ),
     (ALOHA, "with learner=ppo_learner", ["plackett_luce", "learner=bn_mappo", "dag.permutation=identity"]),
-    (ALOHA, "with annealing.a=0.9", ["annealing", "rise"]),
+    (ALOHA, "with annealing.eta.begin=0.9", ["annealing.eta", "begin=0.9", "behind"]),
+    (ALOHA, "with lr.kind=cosin lr.start=1", ["lr.kind=cosin", "cosine"]),
+    (ALOHA, "with lr=-1", ["lr=-1", "greater than 0"]),
+    (ALOHA, "with annealing.eta=2", ["annealing.eta=2", "less than or equal to 1"]),
+    (CG, "with dag.generator=full", ["dag.generator", "without effect", "mac=basic_mac"]),
     (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),
     (ALOHA, "with checkpoint_path=.", ["no checkpoint"]),
     (ALOHA, "with evaluate=True", ["evaluate=True", "checkpoint_path"]),
@@ -85,7 +89,7 @@ def test_a_mistake_is_met_before_anything_starts(in_empty_folder, capsys, names,
 def test_a_bad_yaml_file_is_named(in_empty_folder, capsys, content, monkeypatch):
     import shutil
 
-    from bn_mappo.config import schema as config
+    from bn_mappo.config import loading as config
 
     shutil.copytree(config.CONFIG_DIR, in_empty_folder / "config")
     monkeypatch.setattr(config, "CONFIG_DIR", in_empty_folder / "config")
@@ -131,7 +135,7 @@ def test_a_preset_knows_the_map_that_the_command_line_names(in_empty_folder, cap
     for map_name, alpha, games in (("MMM2", "0.5", "4"), ("6h_vs_8z", "1.0", "None")):
         status, out, _ = run_main([*names, f"env_args.map_name={map_name}"], capsys)
         out = re.sub(r"\x1b\[\d+m", "", out)
-        assert status == 0 and re.search(rf"alpha_end = {alpha}", out) and re.search(rf" batch_size = {games}", out)
+        assert status == 0 and re.search(rf"end = {alpha}", out) and re.search(rf" batch_size = {games}", out)
 
 
 def test_a_number_can_take_the_place_of_a_schedule(in_empty_folder, capsys):

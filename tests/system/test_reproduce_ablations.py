@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bn_mappo.cli.reproduce import main
+from bn_mappo.core.nested import flatten
 from bn_mappo.paper.ablations import ABLATIONS, ablation_cells, compare
 from bn_mappo.paper.figure4_plan import aloha_panel
 from bn_mappo.paper.results import Curves
-from bn_mappo.tracking.recorded import flatten
 
 
 @pytest.mark.parametrize("name", [name for name in ABLATIONS if name != "corrected"])

@@ -18,7 +18,7 @@ from bn_mappo.core.errors import RunError
 from bn_mappo.learners.ppo_learner import PPOLearner
 from bn_mappo.tracking.metrics import read_metrics
 from bn_mappo.training.checkpoint import find_checkpoint, read_checkpoint
-from bn_mappo.training.collector import Rollout
+from bn_mappo.training.collector import Collector
 from helpers import MAIN
 
 SETTINGS = [
@@ -35,7 +35,7 @@ SETTINGS = [
     "agent=rnn",
     "obs_last_action=True",
     "entropy_coef={'start':0.1,'end':0.001,'until':0.8}",
-    "annealing.alpha_start=0.1",
+    "annealing.alpha.start=0.1",
     "dag.permutation=gumbel_sinkhorn",
 ]
 CONFIG = ["--config=bn_mappo", "--env-config=aloha", "with", *SETTINGS]
@@ -203,11 +203,11 @@ def test_a_failure_in_the_middle_keeps_the_last_good_state(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     train, calls = PPOLearner.train, []
 
-    def spoilt(self, batch, t_env, with_stats):
-        calls.append(t_env)
+    def spoilt(self, batch, fraction, collect_stats):
+        calls.append(fraction)
         if len(calls) == 12:
             batch["reward"][:] = math.nan
-        return train(self, batch, t_env, with_stats)
+        return train(self, batch, fraction, collect_stats)
 
     monkeypatch.setattr(PPOLearner, "train", spoilt)
     with pytest.raises(SystemExit):
@@ -222,15 +222,15 @@ def test_a_failure_in_the_middle_keeps_the_last_good_state(tmp_path, monkeypatch
 
 def test_a_failing_environment_ends_the_run_with_a_checkpoint(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run_segment, calls = Rollout.run_segment, []
+    collect, calls = Collector.collect, []
 
     def failing(self, fraction):
         calls.append(fraction)
         if len(calls) == 3:
             raise RunError("environment worker 0 failed 4 times in a row")
-        return run_segment(self, fraction)
+        return collect(self, fraction)
 
-    monkeypatch.setattr(Rollout, "run_segment", failing)
+    monkeypatch.setattr(Collector, "collect", failing)
     with pytest.raises(SystemExit) as stop:
         in_process()
     assert stop.value.code == 1 and "in a row" in capsys.readouterr().err

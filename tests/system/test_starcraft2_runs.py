@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bn_mappo.tracking.metrics import read_metrics
-from bn_mappo.training.trainer import Training
+from bn_mappo.training.trainer import Trainer
 from helpers import run_main
 
 RUNS = Path("results/sacred/mappo")
@@ -32,7 +32,7 @@ def in_empty_folder(tmp_path, monkeypatch):
 
 def test_without_the_game_everything_that_helps_is_said(capfd, monkeypatch):
     """Before torch and Sacred are imported, which takes longer than all the rest."""
-    monkeypatch.setitem(sys.modules, "experiment", None)  # importing it fails
+    monkeypatch.setitem(sys.modules, "bn_mappo.cli.experiment", None)  # importing it fails
     status, _, err = run(capfd, "env_args.backend=sc2", "env_args.map_name=MMM2", "seed=4")
     assert status == 2
     for words in ("smac.env", "requirements-sc2.txt", "SC2PATH", "./install_sc2.sh", "docs/starcraft2.md"):
@@ -95,12 +95,12 @@ def test_a_run_with_a_crash_a_hang_and_a_dead_worker_ends_well(capfd, starcraft)
 
 @pytest.mark.slow
 def test_too_many_crashes_in_a_row_end_the_run_with_a_checkpoint(capfd, starcraft, monkeypatch):
-    def update(training, update=Training.update):
-        if training.t_env == 40:
+    def update(training, update=Trainer.update):
+        if training.clock.t_env == 40:
             starcraft.order("always_crash")
         return update(training)
 
-    monkeypatch.setattr(Training, "update", update)
+    monkeypatch.setattr(Trainer, "update", update)
     status, _, err = run(capfd, *SMALL, "max_worker_restarts=2")
     assert status == 3, err
     assert "failed 3 times in a row" in err and "max_worker_restarts=2" in err and "Traceback" not in err

@@ -15,6 +15,7 @@ from bn_mappo.analysis.information import (
 )
 from bn_mappo.analysis.paired_episodes import PairedEpisodes, one_of_each
 from bn_mappo.analysis.policy_study import Plan, Player, group_means, mean_interval, study
+from bn_mappo.config.schema import validate
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
 from bn_mappo.envs.registry import make_vec_env
@@ -176,7 +177,7 @@ def test_the_edge_that_carries_the_bit_is_worth_half_the_return(toys):
 
 def test_games_that_are_played_one_by_one_are_paired_too(toys):
     config, mac = trained(2, dag__generator="full", runner="episode", env="masked_game")
-    games = PairedEpisodes(config.model_copy(update={"batch_size_run": 3}), mac, 7, False, 1.0)
+    games = PairedEpisodes(validate({**config.values(), "batch_size_run": 3, "batch_size": 3}), mac, 7, False, 1.0)
     first, second = games.play(keep_visits=True), games.play()
     assert np.array_equal(first.returns, second.returns)
     assert np.array_equal(np.unique(first.visits.game), np.arange(games.n_episodes))

@@ -7,7 +7,7 @@ import torch
 from bn_mappo.core.seeding import Generators
 from bn_mappo.envs.games.coordination_game import PAPER_GAMMA, optimal_value
 from bn_mappo.envs.registry import make_vec_env
-from bn_mappo.training.collector import to_step
+from bn_mappo.training.acting import to_step
 from bn_mappo.training.exact_value import ExactValue, joint_policy
 from helpers import make_config, train_updates
 
@@ -17,9 +17,9 @@ SETTINGS = {"env": "coordination_game", "env_args__n_agents": N, "lr": 0.05}
 
 @pytest.fixture(params=["learned", "full", "empty"])
 def trained(request):
-    setup, *_ = train_updates(make_config("bn_mappo", dag__generator=request.param, **SETTINGS), 10)
-    config = setup.mac.config
-    return setup, make_vec_env(config, 1, "test")
+    config = make_config("bn_mappo", dag__generator=request.param, **SETTINGS)
+    setup, *_ = train_updates(config, 10)
+    return config, setup, make_vec_env(config, 1, "test")
 
 
 def act(mac, game, generators, greedy_dag):
@@ -34,11 +34,11 @@ def act(mac, game, generators, greedy_dag):
 
 @pytest.mark.parametrize("n_dags", [0, 64])
 def test_the_joint_policy_is_that_of_the_acting_agents(trained, n_dags):
-    setup, env = trained
+    config, setup, env = trained
     model = env.tabular_model()
     joint = joint_policy(setup.mac, model, Generators(0, torch.device("cpu")), 0.0, n_dags)  # [2, 2, 2, 8]
     np.testing.assert_allclose(joint.sum((0, 1, 2)), 1, atol=1e-5)
-    game = make_vec_env(setup.mac.config, 20_000, "test")
+    game = make_vec_env(config, 20_000, "test")
     state = 5
     game.bits[:] = [1, 0, 1]
     actions = act(setup.mac, game, Generators(1, torch.device("cpu")), greedy_dag=n_dags == 0)
@@ -47,9 +47,9 @@ def test_the_joint_policy_is_that_of_the_acting_agents(trained, n_dags):
 
 
 def test_poa_is_the_discounted_return_of_played_games(trained):
-    setup, env = trained
+    config, setup, env = trained
     poa = ExactValue(env, setup.mac, seed=0)(0, 0.0)["test_poa"]
-    game = make_vec_env(setup.mac.config, 2_000, "test")
+    game = make_vec_env(config, 2_000, "test")
     game.reset(3)
     generators, total = Generators(2, torch.device("cpu")), np.zeros(game.batch_size)
     for t in range(120):

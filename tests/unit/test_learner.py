@@ -10,9 +10,9 @@ from helpers import make_config, make_rollout, train_updates
 
 def test_mini_batches_are_a_partition_with_their_own_targets():
     setup, rollout = make_rollout(make_config("mappo", batch_size_run=6, batch_size=2))
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     number = torch.arange(6.0).view(6, 1, 1).expand(6, 6, 1)
-    batch.data["reward"] = number[..., 0].clone()
+    batch = batch.with_fields(reward=number[..., 0].clone())
     targets = Targets(*(number for _ in Targets._fields))
     seen = []
     for part, part_targets in setup.learner.mini_batches(batch, targets):
@@ -25,7 +25,7 @@ def test_mini_batches_are_a_partition_with_their_own_targets():
 
 def test_agents_without_a_choice_have_no_weight(toys):
     setup, rollout = make_rollout(make_config("mappo", "masked_game"))
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     weight = setup.learner.weight(batch)
     assert torch.equal(weight == 1, batch["avail_actions"].sum(-1) > 1)
     assert (weight[..., 2] == 0).any(), "agent 2 dies"
@@ -34,10 +34,10 @@ def test_agents_without_a_choice_have_no_weight(toys):
 @pytest.mark.parametrize("generator", ["empty", "full", "random", "learned"])
 @pytest.mark.parametrize("fusion", ["input", "hidden", "encoded"])
 def test_masked_actions_are_masked_alike_in_acting_and_learning(toys, generator, fusion):
-    config = make_config("bn_mappo", "masked_game", dag__generator=generator, dag__fusion=fusion, lr=0.01)
+    config = make_config("bn_mappo", "masked_game", dag__generator=generator, fusion=fusion, lr=0.01)
     setup, rollout, statistics, _ = train_updates(config, 4)
     assert max(row["first_ratio_error"] for row in statistics) < 1e-5
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     evaluation = setup.mac.evaluate(batch, 0.0, setup.generators)
     torch.testing.assert_close(evaluation.log_prob.detach(), batch["log_prob"], atol=1e-5, rtol=0)
     one_choice = batch["avail_actions"].sum(-1) == 1
@@ -49,7 +49,7 @@ def test_the_value_clip_starts_from_the_critics_own_output():
     """Before a gradient step nothing is clipped, also where the moments of the returns have just moved."""
     setup, rollout, _, _ = train_updates(make_config("mappo"), 3)
     learner = setup.learner
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     targets = learner.compute_targets(batch)
     gradients = []
     for value_clip in (0.2, 0.0):
@@ -64,7 +64,7 @@ def test_a_terminated_game_is_worth_nothing_afterwards(toys):
     """Bit games last one step: the return is the reward, whatever the critic says of the next game."""
     config = make_config("mappo", "bit_game", standardise_returns=False)
     setup, rollout = make_rollout(config)
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     assert batch["terminated"].all()
     with torch.no_grad():
         setup.learner.critic.head.bias.fill_(100.0)
@@ -75,7 +75,7 @@ def test_a_terminated_game_is_worth_nothing_afterwards(toys):
 def test_dag_networks_are_inside_the_gradient_clipping():
     config = make_config(grad_norm_clip=1e-3)
     setup, rollout = make_rollout(config)
-    setup.learner.train(rollout.run_segment(0.0), 0)
+    setup.learner.train(rollout.collect(0.0), 0)
     grads = {name: p.grad for name, p in setup.mac.named_parameters() if p.grad is not None}
     assert any(name.startswith("dag.") and grad.abs().sum() > 0 for name, grad in grads.items())
     total = torch.stack([grad.square().sum() for grad in grads.values()]).sum().sqrt()
@@ -96,7 +96,7 @@ def test_restore_undoes_an_update(n_before):
     setup, rollout, _, _ = train_updates(make_config("bn_mappo"), max(n_before, 1))
     if n_before == 0:
         setup, rollout = make_rollout(make_config("bn_mappo"))
-    batch, results = rollout.run_segment(0.0), []
+    batch, results = rollout.collect(0.0), []
     snapshot = setup.learner.snapshot()
     for _ in range(2):
         setup.learner.train(batch, 0)

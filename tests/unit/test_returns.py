@@ -61,11 +61,14 @@ def test_targets_use_the_last_observation_of_a_cut_episode(critic_type, bootstra
         gae_lambda=LAMBDA,
     )
     setup, rollout = make_rollout(config)
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     targets, critic = setup.learner.compute_targets(batch), setup.learner.critic
     field = critic.field
-    assert batch.final_rows[:, 1].unique().tolist() == [3, 7]
-    final = {tuple(row): obs for row, obs in zip(batch.final_rows.tolist(), batch.final[field], strict=True)}
+    assert batch.following.final_rows[:, 1].unique().tolist() == [3, 7]
+    final = {
+        tuple(row): obs
+        for row, obs in zip(batch.following.final_rows.tolist(), batch.following.final[field], strict=True)
+    }
     with torch.no_grad():
         value = critic(batch[field])
         next_value = torch.stack(
@@ -74,7 +77,7 @@ def test_targets_use_the_last_observation_of_a_cut_episode(critic_type, bootstra
                     [
                         critic(final[b, t])
                         if (b, t) in final
-                        else critic(batch[field][b, t + 1] if t < 9 else batch.last[field][b])
+                        else critic(batch[field][b, t + 1] if t < 9 else batch.following.last[field][b])
                         for t in range(10)
                     ]
                 )
@@ -99,7 +102,7 @@ def test_lost_steps_change_nothing():
     results = []
     for garbage in (0.0, 1e6):
         setup, rollout = make_rollout(config)
-        batch = rollout.run_segment(0.0)
+        batch = rollout.collect(0.0)
         batch["filled"][1, :4] = 0.0
         batch["reward"][1, :4] = garbage
         batch["terminated"][1, 3] = 1.0

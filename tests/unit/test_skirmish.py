@@ -80,7 +80,7 @@ def test_every_field_of_an_observation():
         state_last_action=True,
     )
     game.units[0, core.HEALTH, [1, 3]] = 15, 25
-    obs, state, avail = game.observe()
+    obs, state, avail, _ = game.observe()
     own_moves = [1, 1, 1, 1]
     enemies = [
         [0, 7 / 9, 7 / 9, 0, 25 / 125, 1, 0, 0],
@@ -109,7 +109,7 @@ def test_shields_cooldowns_and_last_actions_show():
     game = scene([["zealot", 10, 10], ["zealot", 20, 20]], [["zealot", 11.05, 10]], step_mul=1, **shown)
     game.units[0, core.SHIELD, 1] = 25
     play(game, TARGET, NORTH)
-    obs, state, _ = game.observe()
+    obs, state, *_ = game.observe()
     assert game.info.obs_dim == 4 + 6 + (6 + 7) + 2
     np.testing.assert_allclose(obs[0, 0, 4:10], [1, 1.05 / 9, 1.05 / 9, 0, 1, 34 / 50], rtol=1e-6)
     np.testing.assert_allclose(obs[0, 0, -2:], [1, 34 / 50], rtol=1e-6)  # both have hit twice
@@ -125,7 +125,7 @@ def test_the_dead_see_nothing_and_do_nothing():
     game = scene([["marine", 10, 10], ["marine", 11, 10]], [["marine", 12, 12]], obs_timestep_number=True)
     kill(game, 0)
     game.clock[0] = 500
-    obs, state, avail = game.observe()
+    obs, state, avail, _ = game.observe()
     assert obs[0, 0, :-1].tolist() == [0] * (game.info.obs_dim - 1) and obs[0, 0, -1] == 0.5
     assert state[0, :4].tolist() == [0] * 4
     assert avail[0, 0].tolist() == [True] + [False] * 6 and not avail[0, 1, NO_OP]
@@ -247,14 +247,14 @@ def test_facts_of_the_moment():
         [["marine", 10, 10], ["marine", 13, 14], ["marine", 10, 19.5]], [["zealot", 10, 18], ["zealot", 30, 30]]
     )
     game.units[0, [core.HEALTH, core.SHIELD], [1, 3]] = 15, 25
-    facts = game.facts()
+    facts = game.diagnostics()
     assert facts.sees_ally[0].tolist() == [[False, True, False], [True, False, True], [False, True, False]]
     assert facts.sees_enemy[0].tolist() == [[True, False], [True, False], [True, False]]
     np.testing.assert_allclose(facts.health[0], [1, 1 / 3, 1])
     np.testing.assert_allclose(facts.enemy_shield[0], [0.5, 1])
     np.testing.assert_allclose(facts.distance[0, 0], [0, 5, 9.5])
     kill(game, 1)
-    assert not game.facts().sees_ally.any() and game.facts().is_alive[0].tolist() == [True, False, True]
+    assert not game.diagnostics().sees_ally.any() and game.diagnostics().is_alive[0].tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("map_name", sorted(MAPS))

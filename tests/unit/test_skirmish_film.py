@@ -12,8 +12,8 @@ from bn_mappo.envs.games.skirmish import Skirmish
 from bn_mappo.envs.games.skirmish.drawing import EDGE, SIDES, Picture
 from bn_mappo.envs.games.skirmish.moments import between, view_of
 from bn_mappo.envs.registry import make_vec_env
+from bn_mappo.training.build import build
 from bn_mappo.training.evaluator import evaluate
-from bn_mappo.training.trainer import build
 from helpers import make_config
 from skirmish_scenes import kill, play, scene
 
@@ -68,10 +68,10 @@ def film_of(n_steps_most: int = 60, map_name: str = "3m"):
     policy, adjacency = game.reference_policies()["nearest enemy first"], np.triu(np.ones((3, 3)), 1)
     game.reset()
     for _ in range(n_steps_most):
-        film.shoot(adjacency)
+        film.record(adjacency)
         if game.step(policy()).final is not None:
             break
-    film.shoot(None)
+    film.record(None)
     return film
 
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from bn_mappo.config.schema import load_layers, merge
+from bn_mappo.config.loading import load_layers, merge
 from bn_mappo.core.errors import ConfigError, WorkerError
-from bn_mappo.envs.adapters.backends import describe, run_metrics, settle
+from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.adapters.starcraft2 import MOST_STARTS, StarCraft2
 from bn_mappo.envs.adapters.starcraft2_install import problems
 from bn_mappo.envs.multiagentenv import EpisodeLostError
-from bn_mappo.envs.registry import check_env_args, fill_env_args, get_env_info
+from bn_mappo.envs.registry import check_env_args, describe, fill_env_args, get_env_info
+from bn_mappo.envs.vec_env import run_metrics
 from helpers import make_config, make_rollout
 
 STOP, NORTH, ATTACK = 1, 2, 6
@@ -224,6 +225,17 @@ def test_auto_takes_the_game_where_it_is(starcraft):
         settled(map_name="MM2")
 
 
+def test_without_the_game_the_command_that_plays_the_task_is_told(no_starcraft):
+    """The user's own words, where there are any."""
+    values = merge(load_layers("mappo", "sc2"), {"env_args": {"backend": "sc2", "map_name": "8m"}})
+    words = ["--config=mappo", "--env-config=sc2", "with", "seed=4", "env_args.backend=sc2"]
+    start = "python src/main.py --config=mappo --env-config=sc2 with env_args.backend=skirmish"
+    for given, command in ((words, f"{start} seed=4"), (words[:2], start), ([], f"{start} env_args.map_name=8m")):
+        with pytest.raises(ConfigError) as error:
+            settle(values, given)
+        assert str(error.value).splitlines()[-1].strip() == command
+
+
 @pytest.mark.parametrize("backend", ["auto", "skirmish"])
 def test_else_skirmish_with_what_it_knows(no_starcraft, backend):
     values, note = settled(backend=backend, map_name="8m", step_mul=4, seed=3, window_size_x=640)
@@ -232,10 +244,14 @@ def test_else_skirmish_with_what_it_knows(no_starcraft, backend):
     assert "backend" not in values["env_args"] and "Skirmish" in note and len(note.splitlines()) == 1
     assert "without effect here: seed=3, window_size_x=640" in note
     assert settle(values) == (values, "")
-    assert (run_metrics("skirmish", 0), run_metrics("sc2", 2)) == (
-        {"real_game": 0.0},
-        {"real_game": 1.0, "sc2_restarts": 2.0},
-    )
+
+
+def test_records_say_which_game_it_was(starcraft):
+    game, real, aloha = (get_env_info(make_config(env=name)) for name in ("skirmish", "sc2", "aloha"))
+    assert (run_metrics(game, 0), run_metrics(real, 0)) == ({"real_game": 0.0}, {"real_game": 1.0, "sc2_restarts": 0.0})
+    assert run_metrics(game, 2) == {"real_game": 0.0, "env_restarts": 2.0}
+    assert (run_metrics(aloha, 0), run_metrics(aloha, 1)) == ({}, {"env_restarts": 1.0})
+    assert (describe("skirmish", {"map_name": "3m"}), describe("aloha", {})) == ({"backend": "skirmish"}, {})
 
 
 def test_both_backends_show_the_same_sizes(starcraft):
@@ -245,7 +261,7 @@ def test_both_backends_show_the_same_sizes(starcraft):
         real = get_env_info(make_config(env="sc2", env_args__map_name=map_name))
         assert game[:2] == real[:2] and game.episode_limit == real.episode_limit
         if map_name != "MMM2":  # the stand-in knows no unit types
-            assert game == real
+            assert game == real._replace(record=game.record)
 
 
 def test_a_lost_episode_is_no_data_and_advantages_stay_right(starcraft):
@@ -273,16 +289,16 @@ def test_a_lost_episode_is_no_data_and_advantages_stay_right(starcraft):
         return step(joint)
 
     env.step = step
-    batch = rollout.run_segment(0.0)
+    batch = rollout.collect(0.0)
     env.close()
     assert batch["filled"].tolist() == [[1.0] * 6 + [0.0] * 4 + [1.0] * 2, [1.0] * 12]
     assert env.restarts() == 1 and batch["terminated"][0, 9] == 1 and batch["truncated"][0, 5] == 1
-    assert batch["starts"][0].nonzero().flatten().tolist() == [0, 6, 10]
+    assert batch["episode_start"][0].nonzero().flatten().tolist() == [0, 6, 10]
 
     targets = setup.learner.compute_targets(batch)
     with torch.no_grad():
-        value = setup.learner.critic(torch.cat([batch["state"], batch.last["state"].unsqueeze(1)], 1))[..., 0]
-        final = setup.learner.critic(batch.final["state"])[0, 0]
+        value = setup.learner.critic(torch.cat([batch["state"], batch.following.last["state"].unsqueeze(1)], 1))[..., 0]
+        final = setup.learner.critic(batch.following.final["state"])[0, 0]
     for game, steps in ((0, range(0, 6)), (0, range(10, 12)), (1, range(0, 12))):
         advantage = 0.0
         for t in reversed(steps):
@@ -301,9 +317,9 @@ def test_what_a_lost_episode_held_changes_no_weight(starcraft):
     weights = []
     for garbage in (0.0, 1e3):
         setup, rollout = make_rollout(make_config("bn_mappo", "sc2", runner="episode", segment_length=8))
-        rollout.run_segment(0.0)
+        rollout.collect(0.0)
         starcraft.order("crash")
-        batch = rollout.run_segment(0.0)
+        batch = rollout.collect(0.0)
         rollout.env.close()
         lost = batch["filled"] == 0
         assert lost.sum() == 1, "the part of the episode in the segment before has been learned from"

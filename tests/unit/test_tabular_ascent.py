@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.envs.games.coordination_game import tabular_coordination_game
 from bn_mappo.tabular.ascent import ascend, released_step, theorem_step
 from bn_mappo.tabular.best_response import certify_nash
 from bn_mappo.tabular.corollary import demonstrate, one_state_game
 from bn_mappo.tabular.coverage import LOST_BELOW, coverage
 from bn_mappo.tabular.dags import named_dag
 from bn_mappo.tabular.evaluation import evaluate
-from bn_mappo.tabular.game import coordination_game
 from bn_mappo.tabular.optimum import optimal_value
 from bn_mappo.tabular.policy import normal_logits
 from tabular_games import CASES, deterministic, random_dag, random_game
@@ -41,7 +41,7 @@ def test_a_step_far_above_that_of_the_theorem_can_lower_the_value():
 
 
 def test_steps_of_the_theorem_and_of_the_released_code():
-    game = coordination_game(2)
+    game = tabular_coordination_game(2)
     assert theorem_step(game) == pytest.approx(0.05**3 / (8 * 2 * 3))
     assert released_step(game) == pytest.approx(0.02)
     flat = type(game)("flat", game.n_actions, game.transition, game.reward * 0, game.gamma, game.mu)
@@ -50,7 +50,7 @@ def test_steps_of_the_theorem_and_of_the_released_code():
 
 
 def test_ascent_ends_at_a_nash_policy_and_stops_there():
-    game = coordination_game(2)
+    game = tabular_coordination_game(2)
     dag = named_dag("uncorrelated", 2)
     start = normal_logits(game, dag, seeds=range(4))
     points = list(ascend(game, dag, start, 0.1, iterations=5000, evaluate_every=50, tolerance=0.1))
@@ -61,7 +61,7 @@ def test_ascent_ends_at_a_nash_policy_and_stops_there():
 
 
 def test_checkpoints_are_the_start_every_kth_and_the_last():
-    game, dag = coordination_game(2), named_dag("line", 2)
+    game, dag = tabular_coordination_game(2), named_dag("line", 2)
     start = normal_logits(game, dag, seeds=[0])
     kept = [table.copy() for table in start]
     assert [p.iteration for p in ascend(game, dag, start, 0.1, iterations=7, evaluate_every=3)] == [0, 3, 6, 7]
@@ -70,7 +70,7 @@ def test_checkpoints_are_the_start_every_kth_and_the_last():
 
 
 def test_a_seed_does_not_depend_on_its_companions():
-    game, dag = coordination_game(3), named_dag("full", 3)
+    game, dag = tabular_coordination_game(3), named_dag("full", 3)
     together = [*ascend(game, dag, normal_logits(game, dag, range(5)), 0.02, 40)][-1]
     alone = [*ascend(game, dag, normal_logits(game, dag, [3]), 0.02, 40)][-1]
     assert together.value[3] == pytest.approx(alone.value[0], rel=1e-12)
@@ -78,7 +78,7 @@ def test_a_seed_does_not_depend_on_its_companions():
 
 
 def test_line_and_full_coincide_for_two_agents_and_the_released_line_has_no_edge():
-    game = coordination_game(2)
+    game = tabular_coordination_game(2)
     ends = {}
     for name in ("line", "full", "line_released", "uncorrelated"):
         dag = named_dag(name, 2)
@@ -89,7 +89,7 @@ def test_line_and_full_coincide_for_two_agents_and_the_released_line_has_no_edge
 
 
 def test_agents_with_the_same_parents_start_alike_along_two_dags():
-    game = coordination_game(3)
+    game = tabular_coordination_game(3)
     line, full = (normal_logits(game, named_dag(name, 3), range(4)) for name in ("line", "full"))
     np.testing.assert_array_equal(line[0], full[0])
     np.testing.assert_array_equal(line[1], full[1])
@@ -139,7 +139,7 @@ def test_a_lopsided_start_loses_the_better_action_and_an_even_one_does_not():
 
 def test_correlation_raises_the_price_of_anarchy_at_two_agents():
     """The effect that the paper reports, on enough seeds to see it: full above uncorrelated, seed by seed."""
-    game = coordination_game(2)
+    game = tabular_coordination_game(2)
     ends = {}
     for name in ("full", "uncorrelated"):
         dag = named_dag(name, 2)

@@ -7,9 +7,9 @@ import pytest
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.games.coordination_game import optimal_value as closed_form_optimum
+from bn_mappo.envs.games.coordination_game import tabular_coordination_game
 from bn_mappo.tabular.dags import named_dag
 from bn_mappo.tabular.evaluation import evaluate, start_value
-from bn_mappo.tabular.game import coordination_game
 from bn_mappo.tabular.optimum import optimal_value, price_of_anarchy
 from bn_mappo.tabular.policy import joint_policy, local_policies, normal_logits
 from tabular_games import joint_actions, random_dag, random_game, reward_at, slow_start_value, transition_at
@@ -79,17 +79,20 @@ def test_joint_policy_is_a_distribution_and_follows_the_dag():
 
 @pytest.mark.parametrize(("n_agents", "known"), [(2, 47.799), (3, 43.104), (5, 53.778)])
 def test_optimum_of_the_coordination_game_is_the_known_one(n_agents, known):
-    game = coordination_game(n_agents)
+    game = tabular_coordination_game(n_agents)
     assert optimal_value(game) == pytest.approx(known, abs=1.5e-3)  # the source prints cut-off digits
     assert optimal_value(game) == pytest.approx(closed_form_optimum(n_agents), rel=1e-10)
 
 
 def test_strict_reading_of_the_reward_changes_three_agents_only():
     for n_agents in (2, 5):
-        inclusive, strict = coordination_game(n_agents), coordination_game(n_agents, reward_bound="strict")
+        inclusive, strict = (
+            tabular_coordination_game(n_agents),
+            tabular_coordination_game(n_agents, reward_bound="strict"),
+        )
         np.testing.assert_array_equal(inclusive.reward, strict.reward)
-    assert set(coordination_game(3).reward.ravel()) == {0, 1, 2, 3}
-    strict = coordination_game(3, reward_bound="strict")
+    assert set(tabular_coordination_game(3).reward.ravel()) == {0, 1, 2, 3}
+    strict = tabular_coordination_game(3, reward_bound="strict")
     assert set(strict.reward.ravel()) == {2, 3}
     assert optimal_value(strict) == pytest.approx(closed_form_optimum(3, reward_bound="strict"), rel=1e-10)
 
@@ -106,7 +109,7 @@ def test_optimum_is_that_of_enumerating_deterministic_policies(seed):
 
 
 def test_price_of_anarchy_needs_rewards_of_one_sign():
-    game = coordination_game(2)
+    game = tabular_coordination_game(2)
     evaluation = evaluate(game, normal_logits(game, named_dag("full", 2), seeds=[0, 1]))
     ratio = price_of_anarchy(game, start_value(game, evaluation.values), optimal_value(game))
     assert ((ratio > 0) & (ratio < 1)).all()

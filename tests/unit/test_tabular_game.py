@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.envs.games.coordination_game import tabular_coordination_game
 from bn_mappo.tabular.dags import check_adjacency, family, named_dag, parents
-from bn_mappo.tabular.game import coordination_game, game_from_arrays
+from bn_mappo.tabular.game import game_from_arrays
 from bn_mappo.tabular.game_file import load_game
 
 
@@ -85,7 +86,7 @@ def test_missing_and_misspelt_arrays_and_files_are_named(tmp_path, arrays):
 def test_coordination_game_refuses_impossible_settings():
     for settings in ({"n_agents": 0}, {"n_agents": 2, "epsilon": 1.5}, {"n_agents": 2, "gamma": 1.0}):
         with pytest.raises(ConfigError):
-            coordination_game(**settings)
+            tabular_coordination_game(**settings)
 
 
 @pytest.mark.parametrize(("name", "edges"), [("uncorrelated", 0), ("line", 4), ("full", 10), ("line_released", 3)])

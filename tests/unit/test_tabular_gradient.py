@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from bn_mappo.envs.games.coordination_game import tabular_coordination_game
 from bn_mappo.tabular.dags import named_dag
 from bn_mappo.tabular.evaluation import evaluate
-from bn_mappo.tabular.game import coordination_game
 from bn_mappo.tabular.gradient import advantage, augmented_visitation, policy_gradient
 from bn_mappo.tabular.policy import normal_logits
 from tabular_games import CASES, joint_actions, random_dag, random_game, slow_start_value, slow_value
@@ -85,7 +85,7 @@ def test_empty_dag_gives_the_product_policy_formula():
 
 
 def test_a_game_that_forgets_its_state_takes_the_short_way_to_the_same_gradient():
-    short = coordination_game(3)
+    short = tabular_coordination_game(3)
     wide = np.repeat(short.transition, short.n_states, axis=1)  # the same P, one row for each state
     dense = type(short)("dense", short.n_actions, wide, short.reward, short.gamma, short.mu)
     assert short.forgets_state and not dense.forgets_state

@@ -1,15 +1,16 @@
 """StarCraft tasks have two backends, the real game and Skirmish: chosen once, before anything starts, and marked."""
 
 import shlex
-import sys
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.envs.adapters.starcraft2_install import explain, game_folder, package_version, played_version, problems
-from bn_mappo.envs.registry import check_env_args, fill_env_args, keyword_parameters
+from bn_mappo.envs.adapters.starcraft2 import GAME, StarCraft2
+from bn_mappo.envs.adapters.starcraft2_install import describe_game, explain, problems
+from bn_mappo.envs.arguments import check_arguments, fill_arguments, keyword_parameters
+from bn_mappo.envs.games.skirmish import Skirmish
 
-GAME, SIMULATOR = "sc2", "skirmish"  # keys of the environments' registry, and names of folders of results
+SIMULATOR = "skirmish"  # as GAME: a key of the environments' registry, and the name of a folder of results
 
 
 class Settled(NamedTuple):
@@ -19,18 +20,19 @@ class Settled(NamedTuple):
     note: str  # one line for the user; empty where the environment has no backends
 
 
-def settle(values: dict[str, Any]) -> Settled:
+def settle(values: dict[str, Any], words: Sequence[str] = ()) -> Settled:
     """Choose between the game and Skirmish where env=sc2 (`env_args.backend`); other environments stay as they are.
 
     What comes out is an ordinary configuration of the one or the other, so nothing later knows of the choice.
-    ConfigError where the game is asked for and something of it is missing.
+    ConfigError where the game is asked for and something of it is missing. It says how to play the same task without
+    the game: by the words of the user's command line, where they are given.
     """
     if values.get("env") != GAME:
         return Settled(values, "")
     given = dict(values["env_args"])
-    ours = keyword_parameters(GAME)
-    checked = check_env_args(GAME, {name: value for name, value in given.items() if name in ours})
-    env_args = fill_env_args(GAME, {**given, **checked})
+    ours = keyword_parameters(StarCraft2)
+    checked = check_arguments(GAME, StarCraft2, {name: value for name, value in given.items() if name in ours})
+    env_args = fill_arguments(StarCraft2, {**given, **checked})
     if env_args["backend"] == SIMULATOR:
         return _on_skirmish(values, env_args, "env_args.backend=skirmish")
     missing = problems(env_args["map_name"])
@@ -39,14 +41,14 @@ def settle(values: dict[str, Any]) -> Settled:
     if missing:
         raise ConfigError(
             f"env_args.backend={env_args['backend']}, but {explain(missing)} The same task without the game, on our "
-            f"simulator Skirmish:\n  {command_without_game(values)}"
+            f"simulator Skirmish:\n  {command_without_game(values, words)}"
         )
-    facts = describe(GAME, env_args)
-    note = f"backend: real StarCraft II, version {facts['game_version']}, in {facts['game_folder']}"
+    game = describe_game(env_args["game_version"])
+    note = f"backend: real StarCraft II, version {game['game_version']}, in {game['game_folder']}"
     return Settled({**values, "env_args": {**env_args, "backend": GAME}}, note)
 
 
-def refuse_without_game(layers: dict[str, Any], words: list[str]) -> None:
+def refuse_without_game(layers: dict[str, Any], words: Sequence[str]) -> None:
     """ConfigError where the words of a command line ask for the game and it is not there: known before slow imports.
 
     Anything that these words leave open is left to `settle`.
@@ -58,14 +60,14 @@ def refuse_without_game(layers: dict[str, Any], words: list[str]) -> None:
     )
     values = {**layers, "env_args": {**layers["env_args"], **given, "backend": GAME}}
     if any(not problem.is_map for problem in problems(values["env_args"]["map_name"])):
-        settle(values)
+        settle(values, words)
 
 
 def _on_skirmish(values: dict[str, Any], env_args: dict[str, Any], why: str) -> Settled:
     """The same task on Skirmish, which gets the arguments that it knows, and itself refuses what it cannot honour."""
-    known, ours = keyword_parameters(SIMULATOR), keyword_parameters(GAME)
+    known, ours = keyword_parameters(Skirmish), keyword_parameters(StarCraft2)
     is_without_effect = {name for name in env_args if name in ours and name not in known}
-    kept = fill_env_args(SIMULATOR, {n: value for n, value in env_args.items() if n not in is_without_effect})
+    kept = fill_arguments(Skirmish, {n: value for n, value in env_args.items() if n not in is_without_effect})
     changed = [
         f"{name}={env_args[name]!r}"
         for name in sorted(is_without_effect - {"backend"})
@@ -78,34 +80,13 @@ def _on_skirmish(values: dict[str, Any], env_args: dict[str, Any], why: str) -> 
     return Settled({**values, "env": SIMULATOR, "env_args": kept, "runner": runner}, note)
 
 
-def command_without_game(values: dict[str, Any]) -> str:
-    """The user's command line with env_args.backend=skirmish; outside main.py one that does the same task."""
-    choice = "env_args.backend=skirmish"
-    if Path(sys.argv[0]).name != "main.py":
+def command_without_game(values: dict[str, Any], words: Sequence[str] = ()) -> str:
+    """The words of a command line with env_args.backend=skirmish; without any, a command that does the same task."""
+    choice = f"env_args.backend={SIMULATOR}"
+    if not words:
         map_name = values["env_args"].get("map_name", "3m")
-        names = ["--config=" + str(values.get("name", "bn_mappo")), "--env-config=sc2"]
-        return shlex.join(["python", "src/main.py", *names, "with", choice, f"env_args.map_name={map_name}"])
-    words = [word for word in sys.argv[1:] if not word.startswith("env_args.backend=")]
-    at = words.index("with") + 1 if "with" in words else len(words)
-    return shlex.join(
-        ["python", "src/main.py", *words[:at], *([] if "with" in words else ["with"]), choice, *words[at:]]
-    )
-
-
-def describe(env: str, env_args: dict[str, Any]) -> dict[str, str]:
-    """What a run records of its backend; empty where the environment has none."""
-    if env == SIMULATOR:
-        return {"backend": SIMULATOR}
-    folder = game_folder()
-    if env != GAME or folder is None:
-        return {}
-    version = played_version(folder, env_args.get("game_version"))
-    return {"backend": GAME, "game_version": version, "game_folder": str(folder), "smac_package": package_version()}
-
-
-def run_metrics(env: str, n_restarts: int) -> dict[str, float]:
-    """What a row of metrics tells of the games: whether they are the real ones, and how often one broke down."""
-    if env == GAME:
-        return {"real_game": 1.0, "sc2_restarts": float(n_restarts)}
-    marks = {"real_game": 0.0} if env == SIMULATOR else {}
-    return {**marks, "env_restarts": float(n_restarts)} if n_restarts else marks
+        names = [f"--config={values.get('name', 'bn_mappo')}", f"--env-config={GAME}"]
+        words = [*names, "with", f"env_args.map_name={map_name}"]
+    kept = [word for word in words if not word.startswith("env_args.backend=")]
+    at = kept.index("with") + 1 if "with" in kept else len(kept)
+    return shlex.join(["python", "src/main.py", *kept[:at], *([] if "with" in kept else ["with"]), choice, *kept[at:]])

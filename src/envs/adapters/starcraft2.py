@@ -4,20 +4,19 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator
 
 from bn_mappo.core.errors import ConfigError, WorkerError
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.envs.adapters.starcraft2_install import INSTALL_PACKAGE, explain, game_folder, problems
+from bn_mappo.core.specs import Array, EnvInfo, EnvRecord
+from bn_mappo.envs.adapters.starcraft2_install import INSTALL_PACKAGE, describe_game, explain, game_folder, problems
 from bn_mappo.envs.multiagentenv import EpisodeLostError, MultiAgentEnv
-from bn_mappo.envs.vec_env import Array, EnvInfo
+from bn_mappo.envs.smac_arguments import Difficulty
 
 Backend = Literal["auto", "sc2", "skirmish"]
-# the command line makes a number of "7"
-Difficulty = Annotated[Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"], BeforeValidator(str)]
+GAME = "sc2"  # key of the environments' registry
 FACTS = ("battle_won", "dead_allies", "dead_enemies")
 SEEDS = 2**31  # the game takes 32 bits
 MOST_STARTS = 3  # of one episode, before the game counts as broken
@@ -45,7 +44,7 @@ class StarCraft2(MultiAgentEnv):
     """One real game. Owns the game's process, which is started by the first `reset`, not before.
 
     Keyword arguments are those of StarCraft2Env; src/config/envs/sc2.yaml explains them. `backend` has been settled
-    before (envs/backends.py). A game that crashes raises EpisodeLostError; its package has then started it anew.
+    before (adapters/backends.py). A game that crashes raises EpisodeLostError; its package has then started it anew.
     """
 
     def __init__(
@@ -113,6 +112,7 @@ class StarCraft2(MultiAgentEnv):
             state_dim=int(facts["state_shape"]),
             episode_limit=int(facts["episode_limit"]),
             masks_actions=True,
+            record=EnvRecord(tuple(describe_game(game_version).items()), (("real_game", 1.0),), "sc2_restarts"),
         )
         self.is_launched = False  # the game's process has been started
         self.is_fresh = False  # the game stands at the start of an episode

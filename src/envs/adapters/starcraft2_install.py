@@ -105,6 +105,13 @@ def played_version(folder: Path, asked: str | None) -> str:
     return f"{VERSIONS[newest]} ({newest})" if newest in VERSIONS else newest
 
 
+def describe_game(asked_version: str | None) -> dict[str, str]:
+    """What a run on the real game records of it; `asked_version`: the argument game_version."""
+    folder = game_folder()
+    version = "unknown" if folder is None else played_version(folder, asked_version)
+    return {"backend": "sc2", "game_version": version, "game_folder": str(folder), "smac_package": package_version()}
+
+
 def package_version() -> str:
     """Version of the SMAC authors' package, with the commit that it was installed from where pip has kept it."""
     try:

@@ -5,8 +5,9 @@ from typing import Literal
 import numpy as np
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.envs.games import aloha_policies
-from bn_mappo.envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
+from bn_mappo.core.specs import Array, EnvInfo, Observation, Policy
+from bn_mappo.envs.games.aloha_policies import reference_policies
+from bn_mappo.envs.vector.batched import BatchedGame
 
 Adjacency = Literal["grid", "casec"]
 ObsCoding = Literal["one_hot", "scalar"]
@@ -103,4 +104,4 @@ class Aloha(BatchedGame):
         return {"sent": self.sent.astype(np.float32), "collided": self.collided.astype(np.float32)}
 
     def reference_policies(self) -> dict[str, Policy]:
-        return aloha_policies.reference_policies(self)
+        return reference_policies(self)

@@ -6,19 +6,27 @@ be sent at each step 9.70, uniform random -820. tests/unit/test_environments.py 
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-from bn_mappo.envs.vec_env import Array, Policy
-
-if TYPE_CHECKING:
-    from bn_mappo.envs.games.aloha import Aloha
+from bn_mappo.core.specs import Array, EnvInfo, Policy
 
 LARGEST_ENUMERATED = 16  # islands up to which all sets of senders are listed
 
 
-def in_order(game: "Aloha", order: Array) -> Array:
+class Islands(Protocol):
+    """What these policies know of B games: everything that Aloha holds."""
+
+    info: EnvInfo
+    rng: np.random.Generator
+    clock: Array  # [B]
+    backlog: Array  # [B, N]
+    max_backlog: int
+    neighbours: Array  # [N, N]
+
+
+def in_order(game: Islands, order: Array) -> Array:
     """Each agent sends iff it has a message and no neighbour before it sends; order [B, N] or [N]. Returns [B, N]."""
     n_games, n_agents = game.backlog.shape
     order = np.broadcast_to(order, (n_games, n_agents))
@@ -31,12 +39,12 @@ def in_order(game: "Aloha", order: Array) -> Array:
     return sends
 
 
-def longest_first(game: "Aloha") -> Array:
+def longest_first(game: Islands) -> Array:
     """Longer backlogs go first, equal ones in random order. Returns [B, N]."""
     return in_order(game, np.argsort(-game.backlog - game.rng.random(game.backlog.shape), axis=-1))
 
 
-def checkerboard_class(game: "Aloha") -> Array:
+def checkerboard_class(game: Islands) -> Array:
     """[N]: the colour of each cell, 0 or 1; on the grid no two neighbours have the same."""
     assert game.info.layout is not None
     row, column = np.divmod(np.arange(game.info.n_agents), game.info.layout[1])
@@ -55,7 +63,7 @@ def independent_sets(neighbours: Array) -> Array:
     return sets
 
 
-def myopic_optimum(game: "Aloha", sets: Array) -> Array:
+def myopic_optimum(game: Islands, sets: Array) -> Array:
     """Most messages through in this step; of such sets the one that relieves the longest backlogs. Returns [B, N]."""
     waiting = game.backlog > 0  # [B, N]
     value = waiting + game.backlog / (game.info.n_agents * game.max_backlog + 1)  # [B, N]: messages first, then length
@@ -63,19 +71,19 @@ def myopic_optimum(game: "Aloha", sets: Array) -> Array:
     return (sets[best] & waiting).astype(np.int64)
 
 
-def heavier_class(game: "Aloha", colour: Array) -> Array:
+def heavier_class(game: Islands, colour: Array) -> Array:
     """The colour with more messages in all goes first, the other fills what is left. Returns [B, N]."""
     of_one = game.backlog @ colour > game.backlog @ (1 - colour)  # [B]
     order = np.where(of_one[:, None], np.argsort(-colour, kind="stable"), np.argsort(colour, kind="stable"))
     return in_order(game, order)
 
 
-def uniform_random(game: "Aloha") -> Array:
+def uniform_random(game: Islands) -> Array:
     """Every island sends or waits with equal chances. Returns [B, N]."""
     return game.rng.integers(0, 2, size=game.backlog.shape)
 
 
-def reference_policies(game: "Aloha") -> dict[str, Policy]:
+def reference_policies(game: Islands) -> dict[str, Policy]:
     """All of them, for this game."""
     colour = checkerboard_class(game)
     senders = np.broadcast_to(1 - colour, game.backlog.shape)

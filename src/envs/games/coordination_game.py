@@ -1,14 +1,13 @@
 """The Coordination Game: N agents with one bit each are paid for agreeing, and paid best for agreeing on 0."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
-
-if TYPE_CHECKING:
-    from bn_mappo.tabular.game import TabularModel
+from bn_mappo.core.specs import Array, EnvInfo, Observation, Policy
+from bn_mappo.envs.vector.batched import BatchedGame
+from bn_mappo.tabular.game import Game, TabularModel, check_discount
 
 PAPER_GAMMA = 0.95  # of the tabular experiments (paper section 7.2) and of the price of anarchy
 MOST_AGENTS_IN_A_TABLE = 6  # 4^N pairs of state and joint action
@@ -73,6 +72,32 @@ def optimal_value(
     return float(start_reward + gamma / (1 - gamma) * best_next_reward)
 
 
+def tabular_coordination_game(
+    n_agents: int,
+    gamma: float = 0.95,
+    epsilon: float = 0.1,
+    reward_bound: RewardBound = "inclusive",
+    difference_bound: int | None = None,
+) -> Game:
+    """The game as arrays (paper section 7) with uniform mu; the bits of state k are its digits, agent 0 first."""
+    if n_agents < 1:
+        raise ConfigError(f"n_agents={n_agents}: the Coordination Game needs at least 1 agent")
+    if not 0 <= epsilon <= 1:
+        raise ConfigError(f"epsilon={epsilon}: a probability lies between 0 and 1")
+    check_discount(gamma)
+    states = all_states(n_agents)  # [S, N]; the joint actions are the same bit vectors
+    bound = default_difference_bound(n_agents) if difference_bound is None else difference_bound
+    reward = state_reward(states, bound, reward_bound).astype(np.float64)  # [S]
+    return Game(
+        name=f"Coordination Game, N={n_agents}",
+        n_actions=(2,) * n_agents,
+        transition=next_state_distribution(states, epsilon)[:, None, :],  # [K, 1, S']
+        reward=reward.reshape((1,) * n_agents + (1, -1)),  # [1, ..., 1, 1, S]
+        gamma=gamma,
+        mu=np.full(len(states), 1 / len(states)),  # [S]
+    )
+
+
 def see(bits: Array) -> Observation:
     """Every agent sees all bits [B, N]."""
     state = bits.astype(np.float32)
@@ -125,13 +150,11 @@ class CoordinationGame(BatchedGame):
     def observe(self) -> Observation:
         return see(self.bits)
 
-    def tabular_model(self) -> "TabularModel | None":
-        from bn_mappo.tabular.game import TabularModel, coordination_game  # here: that module builds on this one
-
+    def tabular_model(self) -> TabularModel | None:
         n_agents = self.info.n_agents
         if n_agents > MOST_AGENTS_IN_A_TABLE:
             return None
-        game = coordination_game(n_agents, PAPER_GAMMA, self.epsilon, self.reward_bound, self.difference_bound)
+        game = tabular_coordination_game(n_agents, PAPER_GAMMA, self.epsilon, self.reward_bound, self.difference_bound)
         return TabularModel(game, see(all_states(n_agents)))
 
     def reference_policies(self) -> dict[str, Policy]:

@@ -1,4 +1,4 @@
-"""How often games broke down: counted, and no more than so often in a row."""
+"""How often games broke down: counted in all, and limited in a row."""
 
 import numpy as np
 
@@ -6,22 +6,22 @@ from bn_mappo.core.errors import WorkerError
 
 
 class Failures:
-    """Counts the failures of B games. An episode that ends as it should breaks the row of its game."""
+    """Counts the failures of B games; those of a game in a row until it has ended an episode as it should."""
 
-    def __init__(self, batch_size: int, most_in_a_row: int):
-        self.total, self.most_in_a_row = 0, most_in_a_row
-        self.in_a_row = np.zeros(batch_size, dtype=np.int64)
+    def __init__(self, batch_size: int, max_in_a_row: int):
+        self.total, self.max_in_a_row = 0, max_in_a_row
+        self.failure_count = np.zeros(batch_size, dtype=np.int64)  # [B] in a row
 
     def add(self, row: int, cause: str) -> None:
         """Game `row` has failed; too often in a row raises WorkerError."""
         self.total += 1
-        self.in_a_row[row] += 1
-        if self.in_a_row[row] > self.most_in_a_row:
+        self.failure_count[row] += 1
+        if self.failure_count[row] > self.max_in_a_row:
             raise WorkerError(
-                f"environment {row} failed {self.in_a_row[row]} times in a row, the last time because {cause}. "
-                f"(max_worker_restarts={self.most_in_a_row})"
+                f"environment {row} failed {self.failure_count[row]} times in a row, the last time because {cause}. "
+                f"(max_worker_restarts={self.max_in_a_row})"
             )
 
-    def forgive(self, ended: np.ndarray) -> None:
-        """The games [B] (bool) have ended an episode as they should."""
-        self.in_a_row[ended] = 0
+    def reset(self, ended: np.ndarray) -> None:
+        """The games `ended` [B] (bool) have ended an episode as they should: their failures are counted anew."""
+        self.failure_count[ended] = 0

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from bn_mappo.core.specs import Array, EnvInfo, Observation, StepResult
 from bn_mappo.envs.multiagentenv import EpisodeLostError, MultiAgentEnv
-from bn_mappo.envs.vec_env import Array, EnvInfo, Observation, StepResult, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.envs.vector.failures import Failures
 
 EnvFactory = Callable[[int], MultiAgentEnv]  # seed -> environment
@@ -19,7 +20,7 @@ class Slots:
     def __init__(self, info: EnvInfo, batch_size: int, allocate: Callable[[tuple[int, ...], Any], Array]):
         n_agents, masks = info.n_agents, info.masks_actions
         self.actions = allocate((batch_size, n_agents), np.int64)
-        self.reward = allocate((batch_size,), np.float32)
+        self.reward = allocate((batch_size,) if info.n_rewards == 1 else (batch_size, info.n_rewards), np.float32)
         self.terminated = allocate((batch_size,), np.bool_)
         self.truncated = allocate((batch_size,), np.bool_)
         self.lost = allocate((batch_size,), np.bool_)
@@ -27,15 +28,16 @@ class Slots:
         self.state, self.final_state = (allocate((batch_size, info.state_dim), np.float32) for _ in range(2))
         shape = (batch_size, n_agents, info.n_actions)
         self.avail, self.final_avail = (allocate(shape, np.bool_) if masks else None for _ in range(2))
+        leaves = info.agents_leave
+        self.active, self.final_active = (allocate(shape[:2], np.bool_) if leaves else None for _ in range(2))
 
     def observation(self) -> Observation:
         """A copy of what the games show."""
-        return Observation(self.obs.copy(), self.state.copy(), None if self.avail is None else self.avail.copy())
+        return _copies(self.obs, self.state, self.avail, self.active)
 
     def final(self) -> Observation:
         """A copy of the last observations of the episodes that ended."""
-        avail = None if self.final_avail is None else self.final_avail.copy()
-        return Observation(self.final_obs.copy(), self.final_state.copy(), avail)
+        return _copies(self.final_obs, self.final_state, self.final_avail, self.final_active)
 
     def show(self, row: int, env: MultiAgentEnv, final: bool = False) -> None:
         """Write what the game of this row shows."""
@@ -45,6 +47,9 @@ class Slots:
         obs[row], state[row] = env.get_obs(), env.get_state()
         if avail is not None:
             avail[row] = env.get_avail_actions()
+        active = self.final_active if final else self.active
+        if active is not None:
+            active[row] = env.get_active()
 
     def play(self, row: int, env: MultiAgentEnv) -> dict[str, float]:
         """One step of the game of this row, with autoreset; returns its info where the episode ended."""
@@ -55,6 +60,8 @@ class Slots:
             env.reset()
             self.show(row, env)
             return {}
+        if self.reward.ndim == 2 and np.shape(reward) != self.reward.shape[1:]:
+            raise ValueError(f"{len(self.reward[row])} rewards expected, one an agent, and got {reward!r}")
         self.lost[row] = False
         self.reward[row], self.terminated[row] = reward, terminated
         self.truncated[row] = truncated and not terminated
@@ -67,7 +74,7 @@ class Slots:
         return info
 
     def lose(self, row: int) -> None:
-        """This step and the episode that it belongs to are no data: an end that passes nothing back."""
+        """This step and the episode that it belongs to are no data; `terminated`, so that no value is bootstrapped."""
         self.lost[row] = True
         self.reward[row], self.terminated[row], self.truncated[row] = 0.0, True, False
 
@@ -85,6 +92,12 @@ class Slots:
             info,
             self.lost.copy() if self.lost.any() else None,
         )
+
+
+def _copies(obs: Array, state: Array, avail: Array | None, active: Array | None) -> Observation:
+    return Observation(
+        obs.copy(), state.copy(), None if avail is None else avail.copy(), None if active is None else active.copy()
+    )
 
 
 class SerialVecEnv(VecEnv):
@@ -106,7 +119,7 @@ class SerialVecEnv(VecEnv):
         self.slots.actions[:] = actions
         infos = [self.slots.play(row, env) for row, env in enumerate(self.envs)]
         result = self.slots.result(infos)
-        self.failures.forgive((result.terminated | result.truncated) & ~self.slots.lost)
+        self.failures.reset((result.terminated | result.truncated) & ~self.slots.lost)
         for row in np.flatnonzero(self.slots.lost):
             self.failures.add(int(row), GAME_BROKE_DOWN)
         return result

@@ -13,8 +13,9 @@ import numpy as np
 
 from bn_mappo.core.errors import RunError, WorkerError
 from bn_mappo.core.seeds import derive_seed
+from bn_mappo.core.specs import Array, EnvInfo, Observation, StepResult
 from bn_mappo.envs.multiagentenv import MultiAgentEnv
-from bn_mappo.envs.vec_env import Array, EnvInfo, Observation, StepResult, VecEnv
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.envs.vector.failures import Failures
 from bn_mappo.envs.vector.serial import GAME_BROKE_DOWN, EnvFactory, Slots
 
@@ -53,8 +54,8 @@ def _shared_slots(info: EnvInfo, batch_size: int, specs: list[Spec] | None = Non
     return Slots(info, batch_size, allocate), made
 
 
-def _obey(command: str, argument: Any, env: MultiAgentEnv, slots: Slots, row: int) -> Any:
-    """One command of the main process; what it returns is the answer, the arrays go through the slots."""
+def _run_command(command: str, argument: Any, env: MultiAgentEnv, slots: Slots, row: int) -> Any:
+    """Run one command of the main process; returns the answer to send back, while arrays go through the slots."""
     if command == "step":
         return slots.play(row, env)
     if command == "state":
@@ -102,7 +103,7 @@ def _work(
             command, argument = pipe.recv()
             if command == "close":
                 break
-            pipe.send(_obey(command, argument, env, slots, row))
+            pipe.send(_run_command(command, argument, env, slots, row))
     except Exception as error:
         try:
             pipe.send(WorkerFault(f"{type(error).__name__}: {error}"))
@@ -239,7 +240,7 @@ class SubprocVecEnv(VecEnv):
         played = np.ones(self.batch_size, dtype=bool)
         played[list(faults)] = False
         done = self.slots.terminated | self.slots.truncated
-        self.failures.forgive(played & done & ~self.slots.lost)
+        self.failures.reset(played & done & ~self.slots.lost)
         for broken in np.flatnonzero(played & self.slots.lost):
             self._count(int(broken), GAME_BROKE_DOWN)
         self._replace(faults)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bn_mappo.core.registry import Registry
-from bn_mappo.envs.vec_env import EnvInfo
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.modules.layers import AgentLinear
 
 REGISTRY: Registry = Registry("critic_type")
@@ -13,7 +13,8 @@ REGISTRY: Registry = Registry("critic_type")
 class Critic(nn.Module):
     """Base -> FC(1) on one recorded field; `field` names it."""
 
-    field: str
+    field: str  # the recorded field that it reads
+    is_per_agent: bool  # whether it gives N values a step, or one
 
     def __init__(self, input_dim: int, hidden_dim: int, generator: torch.Generator):
         super().__init__()
@@ -31,7 +32,7 @@ class Critic(nn.Module):
 class StateCritic(Critic):
     """V(s), one value a step: [..., S] -> [..., 1], the same for every agent."""
 
-    field = "state"
+    field, is_per_agent = "state", False
 
     def __init__(self, info: EnvInfo, hidden_dim: int, generator: torch.Generator):
         super().__init__(info.state_dim, hidden_dim, generator)
@@ -44,7 +45,7 @@ class StateCritic(Critic):
 class ObsCritic(Critic):
     """V(o^i) with the agent's number: [..., N, D] -> [..., N]."""
 
-    field = "obs"
+    field, is_per_agent = "obs", True
     agent_ids: Tensor
 
     def __init__(self, info: EnvInfo, hidden_dim: int, generator: torch.Generator):

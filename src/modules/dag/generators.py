@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bn_mappo.config.schema import DAGConfig
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.options import Count, Float, Fraction, NoOptions, options
 from bn_mappo.core.registry import Registry
 from bn_mappo.modules.dag.edges import logistic_noise, straight_through_edges
 from bn_mappo.modules.dag.nets import EdgeNet
@@ -17,6 +17,10 @@ from bn_mappo.modules.dag.ops import depth, precedence
 from bn_mappo.modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
 
 Noise = dict[str, Tensor]
+ContextShape = tuple[int, int]  # parts and width of the context: N observations, or one state
+
+
+REGISTRY: Registry = Registry("dag.generator")
 
 
 class DAG(NamedTuple):
@@ -35,8 +39,13 @@ class NoiseScale(NamedTuple):
 
 
 class DAGGenerator(nn.Module):
-    """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed."""
+    """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed.
 
+    An entry of the registry is a subclass, made as cls(options, n_agents, context_shape, hidden_dim); the fields of its
+    class `Options` are keys of the section `dag`.
+    """
+
+    Options: ClassVar[type] = NoOptions
     is_empty = False  # True: no DAG of this generator has an edge
     records_order = False  # True: rebuilding a DAG needs the order that was acted in, or is quicker with it
     order_is_action = False  # True: the order has a probability, and is learned by policy gradient
@@ -79,15 +88,48 @@ class StaticDAG(DAGGenerator):
         return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1))
 
 
+@REGISTRY.register("empty", "no edges: the product policy of MAPPO")
+class EmptyDAG(StaticDAG):
+    """No agent has a parent."""
+
+    def __init__(self, options: Any, n_agents: int, context_shape: ContextShape, hidden_dim: int):
+        super().__init__(torch.zeros(n_agents, n_agents))
+
+
+@REGISTRY.register("full", "every edge from an earlier agent to a later one: any joint policy")
+class FullDAG(StaticDAG):
+    """Agent i sees the actions of agents 0 to i - 1."""
+
+    def __init__(self, options: Any, n_agents: int, context_shape: ContextShape, hidden_dim: int):
+        super().__init__(torch.ones(n_agents, n_agents).triu(1))
+
+
+@REGISTRY.register("line", "every agent sees the one before it: N - 1 edges")
+class LineDAG(StaticDAG):
+    """Agent i sees the action of agent i - 1."""
+
+    def __init__(self, options: Any, n_agents: int, context_shape: ContextShape, hidden_dim: int):
+        super().__init__(torch.diag(torch.ones(n_agents - 1), 1))
+
+
+@options
+class RandomOptions:
+    """Keys of dag.generator=random."""
+
+    probability: Fraction
+
+
+@REGISTRY.register("random", "a random order, each edge with dag.probability")
 class RandomDAG(DAGGenerator):
     """A random order, and each edge that it allows with one probability."""
 
+    Options = RandomOptions
     is_random = True
 
-    def __init__(self, n_agents: int, probability: float):
+    def __init__(self, options: RandomOptions, n_agents: int, context_shape: ContextShape, hidden_dim: int):
         super().__init__()
         self.n_agents = n_agents
-        self.logit = float(torch.logit(torch.tensor(probability, dtype=torch.float64), eps=1e-9))
+        self.logit = float(torch.logit(torch.tensor(options.probability, dtype=torch.float64), eps=1e-9))
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"dag_edge_noise": (self.n_agents, self.n_agents), "dag_order_noise": (self.n_agents,)}
@@ -107,23 +149,36 @@ class RandomDAG(DAGGenerator):
         return DAG(edges * precedence(order), order)
 
 
+@options
+class LearnedOptions:
+    """Keys of dag.generator=learned."""
+
+    permutation: Literal["identity", "gumbel_sinkhorn", "plackett_luce"]
+    edge_index: Literal["agent", "rank"]
+    edge_net: Literal["mlp", "deep_set"]
+    edge_bias: Float
+    sinkhorn_iterations: Count
+
+
+@REGISTRY.register("learned", "edges and order from networks of the context")
 class LearnedDAG(DAGGenerator):
     """G = U * (Pi^T M Pi): edges and order from networks of the context (paper, section 6.1).
 
     `edge_index: rank` gives the paper's form G = Pi^T (U * M) Pi instead. M is strictly upper triangular.
     """
 
+    Options = LearnedOptions
     upper: Tensor
 
-    def __init__(self, n_agents: int, context_shape: tuple[int, int], hidden_dim: int, config: DAGConfig):
+    def __init__(self, options: LearnedOptions, n_agents: int, context_shape: ContextShape, hidden_dim: int):
         super().__init__()
         self.n_agents = n_agents
-        self.edges_by_rank = config.edge_index == "rank"
-        self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, config.edge_net, config.edge_bias)
+        self.edges_by_rank = options.edge_index == "rank"
+        self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, options.edge_net, options.edge_bias)
         self.orders: OrderModule | None = None  # the order 1..N
-        if config.permutation == "gumbel_sinkhorn":
-            self.orders = SinkhornOrders(n_agents, context_shape, hidden_dim, config.sinkhorn_iterations)
-        elif config.permutation == "plackett_luce":
+        if options.permutation == "gumbel_sinkhorn":
+            self.orders = SinkhornOrders(n_agents, context_shape, hidden_dim, options.sinkhorn_iterations)
+        elif options.permutation == "plackett_luce":
             self.orders = PlackettLuceOrders(n_agents, context_shape, hidden_dim)
         self.records_order = self.orders is not None
         self.order_is_action = self.orders is not None and self.orders.is_action
@@ -158,6 +213,23 @@ class LearnedDAG(DAGGenerator):
         return DAG(adjacency, order, order_log_prob=log_prob)
 
 
+@options
+class FixedOptions:
+    """Keys of dag.generator=fixed."""
+
+    adjacency: list[list[Literal[0, 1]]] | None
+
+
+@REGISTRY.register("fixed", "the graph given as dag.adjacency")
+class FixedDAG(StaticDAG):
+    """The configured graph."""
+
+    Options = FixedOptions
+
+    def __init__(self, options: FixedOptions, n_agents: int, context_shape: ContextShape, hidden_dim: int):
+        super().__init__(fixed_adjacency(options.adjacency, n_agents))
+
+
 def fixed_adjacency(rows: Sequence[Sequence[int]] | None, n_agents: int) -> Tensor:
     """The configured graph [N, N], checked: N x N, acyclic."""
     if rows is None:
@@ -177,36 +249,3 @@ def fixed_adjacency(rows: Sequence[Sequence[int]] | None, n_agents: int) -> Tens
             "and no agent may wait for itself"
         ) from None
     return torch.tensor(rows)
-
-
-REGISTRY: Registry = Registry("dag.generator")
-
-
-@REGISTRY.register("learned", "edges and order from networks of the context")
-def learned(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
-    return LearnedDAG(n_agents, context_shape, hidden_dim, config)
-
-
-@REGISTRY.register("empty", "no edges: the product policy of MAPPO")
-def empty(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
-    return StaticDAG(torch.zeros(n_agents, n_agents))
-
-
-@REGISTRY.register("full", "every edge from an earlier agent to a later one: any joint policy")
-def full(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
-    return StaticDAG(torch.ones(n_agents, n_agents).triu(1))
-
-
-@REGISTRY.register("line", "every agent sees the one before it: N - 1 edges")
-def line(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
-    return StaticDAG(torch.diag(torch.ones(n_agents - 1), 1))
-
-
-@REGISTRY.register("random", "a random order, each edge with dag.probability")
-def random(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
-    return RandomDAG(n_agents, config.probability)
-
-
-@REGISTRY.register("fixed", "the graph given as dag.adjacency")
-def fixed(config: DAGConfig, n_agents: int, context_shape: tuple[int, int], hidden_dim: int) -> DAGGenerator:
-    return StaticDAG(fixed_adjacency(config.adjacency, n_agents))

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bn_mappo.config.schema import explain, load_yaml
+from bn_mappo.config.loading import load_yaml
+from bn_mappo.config.schema import explain
 from bn_mappo.core.errors import ConfigError, unknown
-from bn_mappo.envs.vec_env import Array
+from bn_mappo.core.specs import Array
 
 FOLDER = Path(__file__).parent
 SIZE = 32  # cells; every map is a square of this side
@@ -173,7 +174,7 @@ def _read(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path.name}: {explain(error, values)}") from None
+        raise ConfigError(f"{path.name}: {', '.join(explain(error, values))}") from None
 
 
 @functools.cache

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch, Patch, RegularPolygon
 
+from bn_mappo.core.specs import Array
 from bn_mappo.envs.games.skirmish.moments import Moment, View, counts, view_of
-from bn_mappo.envs.vec_env import Array
 
 FLOOR, WALL = "#f4f1ea", "#6d7480"
 SIDES = ("#2f6db3", "#c8502d")  # allies, enemies

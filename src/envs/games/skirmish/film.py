@@ -1,15 +1,13 @@
 """A whole battle, moment by moment with its DAGs, as an animation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bn_mappo.core.specs import Array
 from bn_mappo.envs.animation import write_animation
+from bn_mappo.envs.games.skirmish.battles import Battles
 from bn_mappo.envs.games.skirmish.drawing import Picture, caption, draw
-from bn_mappo.envs.games.skirmish.moments import Moment, between, view_of
-from bn_mappo.envs.vec_env import Array
-
-if TYPE_CHECKING:
-    from bn_mappo.envs.games.skirmish.game import Skirmish
+from bn_mappo.envs.games.skirmish.moments import Moment, between, moment, view_of
 
 STEPS_A_SECOND = 5  # two and a half times "Normal" speed
 MOST_FRAMES_A_STEP, MOST_FRAMES = 3, 260  # a long battle has fewer frames a step
@@ -17,16 +15,16 @@ LAST_FRAME_S = 3.0  # for which the outcome stays
 
 
 class BattleFilm:
-    """The first game of a Skirmish. Owns the moments that were shot; the game plays on without it."""
+    """The first game of a Skirmish. Owns the recorded moments; the game plays on without it."""
 
-    def __init__(self, game: "Skirmish", replay_dir: str, replay_name: str):
+    def __init__(self, game: Battles, replay_dir: str, replay_name: str):
         self.game, self.replay_dir, self.replay_name = game, replay_dir, replay_name
         self.moments: list[Moment] = []
         self.adjacency: list[Array | None] = []
 
-    def shoot(self, adjacency: Array | None) -> None:
+    def record(self, adjacency: Array | None) -> None:
         """Keep the game as it stands."""
-        self.moments.append(self.game.moment())
+        self.moments.append(moment(self.game))
         self.adjacency.append(adjacency)
 
     def highlight(self) -> int:

@@ -1,35 +1,38 @@
 """B games of Skirmish as a vector environment: the arguments of EPyMARL's sc2.yaml, the clock and the infos."""
 
 import os
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from types import ModuleType
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.envs.adapters.starcraft2 import Difficulty
+from bn_mappo.core.specs import Array, EnvInfo, EnvRecord, Observation, Policy
+from bn_mappo.envs.film import Film
 from bn_mappo.envs.games.skirmish.data import load_map
+from bn_mappo.envs.games.skirmish.moments import Moment, moment
+from bn_mappo.envs.games.skirmish.scripted import reference_policies
 from bn_mappo.envs.games.skirmish.sizes import Shown, count
-from bn_mappo.envs.vec_env import Array, BatchedGame, EnvInfo, Observation, Policy
-
-if TYPE_CHECKING:
-    from bn_mappo.envs.film import Film
-    from bn_mappo.envs.games.skirmish.moments import Moment
+from bn_mappo.envs.smac_arguments import Difficulty
+from bn_mappo.envs.vector.batched import BatchedGame
 
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
     "game_version": (None, "there is no StarCraft here"),
-    "heuristic_ai": (False, "agents obey actions; scripted policies are in envs/skirmish/scripted.py"),
+    "heuristic_ai": (False, "agents obey actions; scripted policies are in games/skirmish/scripted.py"),
     "heuristic_rest": (False, "it belongs to heuristic_ai"),
     "obs_terrain_height": (False, "every floor is flat"),
     "debug": (False, "there is nothing to print"),
 }
 
+RECORD = EnvRecord((("backend", "skirmish"),), (("real_game", 0.0),))
 
-class BattleFacts(NamedTuple):
+
+class BattleDiagnostics(NamedTuple):
     """What holds in B games at one moment, beyond what the agents see; N agents, M enemies."""
 
     is_alive: Array  # [B, N] bool
-    sees_ally: Array  # [B, N, N] bool: [b, i, j]: agent i sees agent j; nobody sees itself
+    sees_ally: Array  # [B, N, N] bool: [b, i, j]: agent i sees agent j; no agent sees itself
     sees_enemy: Array  # [B, N, M] bool
     health: Array  # [B, N] share of full health
     shield: Array  # [B, N] share of the full shield; 0 where there is none
@@ -102,7 +105,7 @@ class Skirmish(BatchedGame):
         super().__init__(batch_size, seed)
         from bn_mappo.envs.games.skirmish import core, tables  # here: numba takes half a second to import
 
-        self.core = core
+        self.core: ModuleType = core
         self.map = load_map(map_name)
         self.tables = tables.make_tables(self.map, move_amount)
         self.n_loops = step_mul
@@ -126,7 +129,7 @@ class Skirmish(BatchedGame):
         self.show = np.array([sizes.switches[name] for name in core.SHOWS], dtype=np.int64)
         n_agents, n_enemies = len(self.map.allies), len(self.map.enemies)
         limit = self.map.data.episode_limit
-        self.info = EnvInfo(n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, masks_actions=True)
+        self.info = EnvInfo(n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, record=RECORD)
         most = n_enemies * reward_death_value + reward_win
         most += sum(unit.health + unit.shield for unit, _, _ in self.map.enemies)
         pays = {
@@ -229,7 +232,9 @@ class Skirmish(BatchedGame):
             t.rule,
             self.show,
             t.walkable,
-            *observation,
+            observation.obs,
+            observation.state,
+            observation.avail_actions,
         )
 
     def avail_actions(self) -> Array:
@@ -247,7 +252,7 @@ class Skirmish(BatchedGame):
             "dead_enemies": is_dead[:, n_agents:].sum(-1, dtype=np.float32),
         }
 
-    def facts(self) -> BattleFacts:
+    def diagnostics(self) -> BattleDiagnostics:
         """The present moment: for an evaluation that asks before each step; training never calls it."""
         core, n_agents, trait = self.core, self.info.n_agents, self.tables.trait
         position = self.units[:, [core.X, core.Y]].swapaxes(1, 2)  # [B, U, 2]
@@ -258,7 +263,7 @@ class Skirmish(BatchedGame):
         sees[:, np.arange(n_agents), np.arange(n_agents)] = False
         health = self.units[:, core.HEALTH] / trait[core.MAX_HEALTH]
         shield = self.units[:, core.SHIELD] / np.maximum(trait[core.MAX_SHIELD], 1.0)
-        return BattleFacts(
+        return BattleDiagnostics(
             is_alive[:, :n_agents],
             sees[:, :, :n_agents],
             sees[:, :, n_agents:],
@@ -270,11 +275,9 @@ class Skirmish(BatchedGame):
             position,
         )
 
-    def moment(self, b: int = 0) -> "Moment":
+    def moment(self, b: int = 0) -> Moment:
         """Game b, as pictures need it; where ends are kept, one that has just restarted still shows how it ended."""
-        from bn_mappo.envs.games.skirmish import moments
-
-        return moments.moment(self, b)
+        return moment(self, b)
 
     def render(self, b: int = 0) -> Array:
         """Game b as pixels, [height, width, 3] uint8; ConfigError unless the game was made to be drawn."""
@@ -284,13 +287,11 @@ class Skirmish(BatchedGame):
 
         return drawing.render(self.moment(b))
 
-    def film(self) -> "Film":
+    def film(self) -> Film:
         from bn_mappo.envs.games.skirmish.film import BattleFilm
 
         self.keeps_ends = True
         return BattleFilm(self, self.replay_dir, self.replay_name)
 
     def reference_policies(self) -> dict[str, Policy]:
-        from bn_mappo.envs.games.skirmish import scripted
-
-        return scripted.reference_policies(self)
+        return reference_policies(self)

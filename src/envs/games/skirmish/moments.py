@@ -1,14 +1,12 @@
 """A battle as it stands at one moment, for pictures, and what lies between two of them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from bn_mappo.envs.vec_env import Array
-
-if TYPE_CHECKING:
-    from bn_mappo.envs.games.skirmish.game import Skirmish
+from bn_mappo.core.specs import Array
+from bn_mappo.envs.games.skirmish.battles import Battles
 
 MARGIN, LEAST_VIEW = 1.8, (16.0, 9.0)  # cells around the living; least width and height of what is shown
 
@@ -38,13 +36,13 @@ class Moment(NamedTuple):
     shield: Array  # [U] share of the full shield
     has_shield: Array  # [U] bool
     is_healer: Array  # [U] bool
-    shot_at: Array  # [U] whom each shot or healed last in the step before, -1: nobody
-    target: Array  # [U] whom each is ordered to attack or heal, -1: nobody
+    shot_at: Array  # [U] whom each shot or healed last in the step before, -1: none
+    target: Array  # [U] whom each is ordered to attack or heal, -1: none
     goal: Array  # [U, 2] where it goes, nan: nowhere
 
 
-def moment(game: "Skirmish", b: int = 0) -> Moment:
-    """Game b as it stands; one that has just restarted as it ended, where its ends are kept (`game.keeps_ends`)."""
+def moment(game: Battles, b: int = 0) -> Moment:
+    """Game b as it stands; one that has just restarted as it ended, where its ends are kept (`game.ended`)."""
     core, trait, game_map, n_agents = game.core, game.tables.trait, game.map, game.info.n_agents
     units, marks, clock, outcome = game.units, game.marks, game.clock, ""
     if game.ended is not None and game.clock[b] == 0:

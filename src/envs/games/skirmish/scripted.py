@@ -4,14 +4,12 @@ What they earn on each map stands in docs/environments.md, with the command that
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from bn_mappo.envs.vec_env import Array, Policy
-
-if TYPE_CHECKING:
-    from bn_mappo.envs.games.skirmish.game import Skirmish
+from bn_mappo.core.specs import Array, Policy
+from bn_mappo.envs.games.skirmish.battles import Battles
 
 SHORT_RANGE = 1.0  # cells from edge to edge; weapons of at most this range belong to melee units, which can be kited
 LOADING = 3.0  # game loops; a weapon that needs longer gives time for a step back
@@ -31,7 +29,7 @@ class Sight(NamedTuple):
     wanted: Array  # [B, N, U]: living enemies that an agent can hurt, living allies that a healer can heal
 
 
-def look(game: "Skirmish") -> Sight:
+def look(game: Battles) -> Sight:
     """The present state."""
     core, pair, n_agents = game.core, game.tables.pair, game.info.n_agents
     position = game.units[:, [core.X, core.Y]].swapaxes(1, 2)  # [B, U, 2]
@@ -42,20 +40,20 @@ def look(game: "Skirmish") -> Sight:
     return Sight(game.avail_actions(), towards, np.sqrt((towards**2).sum(-1)), vigour, is_alive, wanted)
 
 
-def uniform_random(game: "Skirmish") -> Array:
+def uniform_random(game: Battles) -> Array:
     """Every agent takes one of its available actions, all alike. Returns [B, N]."""
     avail_actions = game.avail_actions()
     return (game.rng.random(avail_actions.shape) * avail_actions).argmax(-1)
 
 
-def nearest_first(game: "Skirmish") -> Array:
+def nearest_first(game: Battles) -> Array:
     """Go to the nearest enemy, and shoot at the nearest in reach; healers heal the weakest. Returns [B, N]."""
     sight = look(game)
     scores = np.where(_is_healer(game)[:, None], sight.vigour[:, None], sight.distance)
     return _aim(game, sight, scores, approach(sight))
 
 
-def focus_and_kite(game: "Skirmish") -> Array:
+def focus_and_kite(game: Battles) -> Array:
     """Wait for the enemies, shoot at the weakest, and step back from melee units while loading. Returns [B, N]."""
     sight = look(game)
     core, n_agents = game.core, game.info.n_agents
@@ -74,7 +72,7 @@ def approach(sight: Sight) -> Array:
     return _step(sight.avail_actions, _of(sight.towards, goal))
 
 
-def _aim(game: "Skirmish", sight: Sight, scores: Array, idle: Array, is_sparing: bool = False) -> Array:
+def _aim(game: Battles, sight: Sight, scores: Array, idle: Array, is_sparing: bool = False) -> Array:
     """Each agent's target of least score [B, N, U] that is available, or else its `idle` action [B, N].
 
     is_sparing: agents choose one by one, and what those before will kill with their next shot comes last.
@@ -98,7 +96,7 @@ def _aim(game: "Skirmish", sight: Sight, scores: Array, idle: Array, is_sparing:
     return np.where(sight.is_alive[:, :n_agents], actions, core.NO_OP)
 
 
-def _threatened(game: "Skirmish", sight: Sight) -> tuple[Array, Array]:
+def _threatened(game: Battles, sight: Sight) -> tuple[Array, Array]:
     """Which ranged agents should leave a melee unit [B, N], and where to [B, N, 2]."""
     core, pair, trait, n_agents = game.core, game.tables.pair, game.tables.trait, game.info.n_agents
     radii = trait[core.RADIUS, :, None] + trait[core.RADIUS]  # [U, U]
@@ -110,12 +108,12 @@ def _threatened(game: "Skirmish", sight: Sight) -> tuple[Array, Array]:
     return loads & is_ranged & (gap.min(-1) < CAUTION), -_of(sight.towards, gap.argmin(-1))
 
 
-def _damage(game: "Skirmish") -> Array:
+def _damage(game: Battles) -> Array:
     core, pair, trait = game.core, game.tables.pair, game.tables.trait
     return trait[core.HITS, :, None] * np.maximum(pair[core.HIT] - trait[core.ARMOUR], 0)  # [U, U] of a whole shot
 
 
-def _is_healer(game: "Skirmish") -> Array:
+def _is_healer(game: Battles) -> Array:
     return game.tables.trait[game.core.HEAL, : game.info.n_agents] > 0  # [N]
 
 
@@ -133,7 +131,7 @@ def _step(avail_actions: Array, direction: Array) -> Array:
     return np.where(along.max(-1) > 0, north + along.argmax(-1), stop)
 
 
-def reference_policies(game: "Skirmish") -> dict[str, Policy]:
+def reference_policies(game: Battles) -> dict[str, Policy]:
     """All of them, for this game."""
     return {
         "uniform random": partial(uniform_random, game),

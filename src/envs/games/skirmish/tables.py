@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bn_mappo.core.specs import Array
 from bn_mappo.envs.games.skirmish import core
 from bn_mappo.envs.games.skirmish.data import Map, Point, Rules, UnitType
-from bn_mappo.envs.vec_env import Array
 
 CLUMP = 1.1  # radius of a clump of units at the start, times the square root of the sum of their squared radii
 

@@ -1,4 +1,4 @@
-"""What held at every step of an evaluation, as arrays: who was whose parent, and what the environment knows besides."""
+"""Records every step of an evaluation as arrays: actions, DAGs, and what the environment tells of its inside."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -7,20 +7,22 @@ from typing import Any
 import numpy as np
 
 from bn_mappo.controllers.basic_controller import Selection, Step
-from bn_mappo.envs.vec_env import Array, StepResult, VecEnv
+from bn_mappo.core.files import write_whole
+from bn_mappo.core.specs import Array, StepResult
+from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.evaluator import Watcher
 
-FACTS_FILE = "evaluation_facts.npz"
+STEPS_FILE = "evaluation_facts.npz"
 
 
-class FactsRecorder(Watcher):
+class StepRecorder(Watcher):
     """Keeps the steps of the episodes that are evaluated, and of no others. Changes nothing of them.
 
-    Arrays are in what `facts` returns, with the K steps of all episodes on the first axis:
+    `columns` returns arrays with the K steps of all episodes on the first axis:
 
     episode [K], step [K]; actions [K, N]; adjacency [K, N, N] uint8, row: parent; avail_actions [K, N, A] where the
-    environment masks; and all of `env.facts()`. The episodes are numbered in the order in which they ended, which is
-    that of what `evaluate` returns.
+    environment masks; and all of `env.diagnostics()`. The episodes are numbered in the order in which they ended, which
+    is that of what `evaluate` returns.
     """
 
     def __init__(self, env: VecEnv):
@@ -45,7 +47,7 @@ class FactsRecorder(Watcher):
         here["adjacency"] = adjacency.astype(np.uint8)
         if step.avail_actions is not None:
             here["avail_actions"] = step.avail_actions.cpu().numpy()
-        known = self.env.facts()
+        known = self.env.diagnostics()
         if known is not None:
             here |= known._asdict()
         for name, values in here.items():
@@ -62,20 +64,17 @@ class FactsRecorder(Watcher):
             self.running[game], self.clock[game] = self.n_begun, 0
             self.n_begun += 1
 
-    def facts(self) -> dict[str, Array]:
+    def columns(self) -> dict[str, Array]:
         """All steps by episode and step; those of episodes that were lost are no data."""
-        columns = {name: np.concatenate(values) for name, values in self.rows.items()}
-        begun = columns.pop("running")
+        everything = {name: np.concatenate(values) for name, values in self.rows.items()}
+        begun = everything.pop("running")
         number = np.array([self.numbers.get(k, -1) for k in range(self.n_begun)])[begun]  # [K]
-        order = np.lexsort((columns["step"], number))
+        order = np.lexsort((everything["step"], number))
         order = order[number[order] >= 0]
-        return {"episode": number[order], **{name: values[order] for name, values in columns.items()}}
+        return {"episode": number[order], **{name: values[order] for name, values in everything.items()}}
 
 
-def write_facts(facts: dict[str, Array], episodes: dict[str, Array], folder: Path) -> Path:
+def write_steps(columns: dict[str, Array], episodes: dict[str, Array], folder: Path) -> Path:
     """evaluation_facts.npz in the run's folder; what `evaluate` returns of each episode is in it as episode_NAME."""
-    path, temporary = folder / FACTS_FILE, folder / f".{FACTS_FILE}"
-    everything: dict[str, Any] = {**facts, **{f"episode_{name}": values for name, values in episodes.items()}}
-    np.savez_compressed(temporary, **everything)
-    temporary.replace(path)
-    return path
+    everything: dict[str, Any] = {**columns, **{f"episode_{name}": values for name, values in episodes.items()}}
+    return write_whole(folder / STEPS_FILE, lambda file: np.savez_compressed(file, **everything))

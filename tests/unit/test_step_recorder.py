@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from bn_mappo.controllers.basic_controller import Selection, Step
+from bn_mappo.core.specs import StepResult
 from bn_mappo.envs.registry import make_vec_env
-from bn_mappo.envs.vec_env import StepResult
+from bn_mappo.training.build import build
 from bn_mappo.training.evaluator import evaluate
-from bn_mappo.training.facts import FACTS_FILE, FactsRecorder, write_facts
-from bn_mappo.training.trainer import build
+from bn_mappo.training.step_recorder import STEPS_FILE, StepRecorder, write_steps
 from helpers import make_config
 
 SIGHT = 9.0
 
 
-class WithObservations(FactsRecorder):
+class WithObservations(StepRecorder):
     """Keeps what the agents saw, too."""
 
     def before(self, step, selection, counts):
@@ -26,19 +26,19 @@ class WithObservations(FactsRecorder):
 
 
 def recorded(env: str, n_games: int = 3, n_episodes: int = 7, recorder=WithObservations, **updates):
-    """Facts and episodes of a sampled policy."""
+    """Steps and episodes of a sampled policy."""
     config = make_config("bn_mappo", env, **updates)
     setup, games = build(config), make_vec_env(config, n_games, "test")
-    watcher = recorder(games)
-    episodes = evaluate(games, setup.mac, n_episodes, 0, 0, False, 0.0, watcher)
-    return games, watcher.facts(), episodes
+    steps = recorder(games)
+    episodes = evaluate(games, setup.mac, n_episodes, 0, 0, False, 0.0, steps)
+    return games, steps.columns(), episodes
 
 
 def test_who_sees_whom_health_and_distance_against_a_slow_recomputation():
     games, facts, _ = recorded("skirmish", env_args__map_name="2s3z")
     n, types, width = 5, 2, 4 + 2 + 2  # an ally's fields: seen, distance, dx, dy, health, shield, type
     first = 4 + 5 * width  # of the allies' fields in an observation
-    assert len(facts["step"]) > 100 and set(games.facts()._fields) < set(facts)
+    assert len(facts["step"]) > 100 and set(games.diagnostics()._fields) < set(facts)
     for k in range(0, len(facts["step"]), 3):
         place, lives = facts["position"][k], facts["is_alive"][k]
         for i in range(n):
@@ -70,28 +70,28 @@ def test_every_step_of_the_counted_episodes_is_there_once_and_in_order(tmp_path)
         )
     before_last = np.append(np.diff(facts["episode"]) > 0, True)
     assert (3 - facts["is_alive"][before_last].sum(-1) <= episodes["dead_allies"]).all()
-    with np.load(write_facts(facts, episodes, tmp_path)) as file:
+    with np.load(write_steps(facts, episodes, tmp_path)) as file:
         assert file["sees_ally"].dtype == bool and file["distance"].dtype == np.float32
         np.testing.assert_array_equal(file["episode_return"], episodes["return"])
         assert file["health"].shape == (len(facts["step"]), 3)
-    assert [path.name for path in tmp_path.iterdir()] == [FACTS_FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [STEPS_FILE]
 
 
 def test_an_environment_that_knows_no_facts_gives_graphs_and_actions():
-    _, facts, episodes = recorded("aloha", recorder=FactsRecorder, env_args__episode_limit=5)
+    _, facts, episodes = recorded("aloha", recorder=StepRecorder, env_args__episode_limit=5)
     assert set(facts) == {"episode", "step", "actions", "adjacency"}
     assert facts["adjacency"].shape == (7 * 5, 10, 10) and episodes["ep_length"].tolist() == [5] * 7
 
 
-class NoFacts:
+class NoDiagnostics:
     batch_size = 2
 
-    def facts(self):
+    def diagnostics(self):
         return None
 
 
 def test_episodes_that_are_lost_or_not_counted_are_left_out():
-    recorder = FactsRecorder(NoFacts())
+    recorder = StepRecorder(NoDiagnostics())
     ends = [(0, 0), (0, 0), (1, 0), (0, 1), (1, 0)]  # of both games at each step
     for t, end in enumerate(ends):
         counts = np.array([True, t < 4])
@@ -100,7 +100,7 @@ def test_episodes_that_are_lost_or_not_counted_are_left_out():
         recorder.before(step, Selection(actions, torch.zeros(2), {}), counts)
         done, lost = np.array(end, dtype=bool), np.array([t == 2, False])
         recorder.after(StepResult(None, np.zeros(2), done, ~done & done, None, {}, lost), counts)
-    facts = recorder.facts()
+    facts = recorder.columns()
     assert facts["episode"].tolist() == [0] * 4 + [1] * 2  # game 1 ended first; the first episode of game 0 was lost
     assert facts["actions"][:, 0].tolist() == [10, 11, 12, 13, 3, 4]
     assert facts["step"].tolist() == [0, 1, 2, 3, 0, 1]

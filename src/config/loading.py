@@ -1,0 +1,109 @@
+"""How YAML files, presets and the command line are laid over one another."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from bn_mappo.config.schema import Config, claimed, prune, used_values
+from bn_mappo.core.errors import ConfigError, nearest, unknown
+
+CONFIG_DIR = Path(__file__).parent
+EXAMPLE = "python src/main.py --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
+NAMES = ("mac", "learner", "dag.generator")  # keys that choose parts, and with them which keys there are
+
+
+def config_names(kind: str) -> list[str]:
+    """The names that --config (algs) or --env-config (envs) take."""
+    return sorted(path.stem for path in (CONFIG_DIR / kind).glob("*.yaml"))
+
+
+def preset_names(env: str) -> list[str]:
+    """The presets that this environment has: presets/NAME/ENV.yaml."""
+    return sorted(path.parent.name for path in (CONFIG_DIR / "presets").glob(f"*/{env}.yaml"))
+
+
+def load_preset(name: str, env: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What `with NAME` lays over everything but the command line, for a run whose settings are else `values`.
+
+    Of the preset's `cases` those apply whose `when` (keys with dots, and their values) holds for the run.
+    """
+    path = CONFIG_DIR / "presets" / name / f"{env}.yaml"
+    preset, source, present = load_yaml(path), f"src/config/presets/{name}/{env}.yaml", OmegaConf.create(values)
+    cases, allowed = preset.pop("cases", []), default_values()
+    check_keys(preset, allowed, source)
+    for case in cases:
+        when = case.pop("when")
+        check_keys(case, allowed, source)
+        if all(OmegaConf.select(present, key) == value for key, value in when.items()):
+            preset = merge(preset, case)
+    return prune(preset, claimed(Config, values))
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """One YAML file as plain Python data."""
+    try:
+        data = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (YAMLError, OmegaConfBaseException, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold keys and values, not {type(data).__name__}")
+    return {str(key): value for key, value in data.items()}
+
+
+def default_values() -> dict[str, Any]:
+    """default.yaml, which has every key of this package."""
+    return load_yaml(CONFIG_DIR / "default.yaml")
+
+
+def load_layers(alg: str, env: str) -> dict[str, Any]:
+    """default.yaml, overridden by envs/<env>.yaml and then by algs/<alg>.yaml; neither may bring a key of its own.
+
+    It has the keys of all parts there are; `used_values` leaves those of the parts that are chosen.
+    """
+    default = default_values()
+    layers = [default]
+    for option, kind, name in (("--env-config", "envs", env), ("--config", "algs", alg)):
+        if name not in config_names(kind):
+            raise unknown(option, name, config_names(kind))
+        layers.append(load_yaml(CONFIG_DIR / kind / f"{name}.yaml"))
+        check_keys(layers[-1], default, source=f"src/config/{kind}/{name}.yaml")
+    return merge(*layers, {"name": alg})
+
+
+def merge(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries laid over one another; later ones win key by key."""
+    merged = OmegaConf.to_container(OmegaConf.merge(*layers))
+    assert isinstance(merged, dict)
+    return {str(key): value for key, value in merged.items()}
+
+
+def overlay(layers: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The values of a run: of the layers what it uses under the names that it chooses, and all that is given."""
+    return merge(used_values(merge(layers, given_names(given))), given)
+
+
+def given_names(given: dict[str, Any]) -> dict[str, Any]:
+    """Of given values those that choose parts."""
+    chosen = OmegaConf.create({})
+    for key in NAMES:
+        value = OmegaConf.select(OmegaConf.create(given), key)
+        if value is not None:
+            OmegaConf.update(chosen, key, value)
+    names: Any = OmegaConf.to_container(chosen)
+    return names
+
+
+def check_keys(given: dict[str, Any], allowed: dict[str, Any], source: str, prefix: str = "") -> None:
+    """Refuse keys that are not allowed; env_args are checked against the environment, schedules by their type."""
+    for key, value in given.items():
+        if key not in allowed:
+            raise ConfigError(f"{source}: there is no key '{prefix}{key}'.{nearest(key, allowed)}")
+        below = allowed[key]
+        if isinstance(below, dict) and key != "env_args" and "until" not in below:
+            if not isinstance(value, dict):
+                example = f"{prefix}{key}.{next(iter(below))}"
+                raise ConfigError(f"{source}: '{prefix}{key}' is a section; set its keys, such as {example}=...")
+            check_keys(value, below, source, f"{prefix}{key}.")

@@ -1,0 +1,62 @@
+"""Builds what a configuration names: networks, learner, and the checkpoint to go on from. Starts no environment."""
+
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from bn_mappo.config.schema import Config
+from bn_mappo.controllers import REGISTRY as MACS
+from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.core.seeding import Generators
+from bn_mappo.core.specs import EnvInfo
+from bn_mappo.envs.registry import get_env_info, make_vec_env
+from bn_mappo.learners import REGISTRY as LEARNERS
+from bn_mappo.learners.ppo_learner import PPOLearner
+from bn_mappo.training.checkpoint import check_fits, check_resumes, find_checkpoint, read_checkpoint
+from bn_mappo.training.collector import Collector
+from bn_mappo.training.memory import keep_freed_memory
+
+
+class Setup(NamedTuple):
+    """Everything that a configuration builds without starting an environment."""
+
+    info: EnvInfo
+    generators: Generators
+    mac: BasicMAC
+    learner: PPOLearner
+    checkpoint: dict[str, Any] | None  # the one to go on from
+    checkpoint_path: Path | None
+
+
+def build(config: Config) -> Setup:
+    """Check everything that can be wrong with the configuration, and build networks and learner."""
+    device = torch.device("cpu")
+    if config.use_cuda:
+        if torch.cuda.is_available():
+            device = torch.device("cuda")
+        else:
+            warnings.warn("use_cuda=True, but there is no CUDA device: running on the CPU", stacklevel=2)
+    torch.set_num_threads(config.torch_threads)
+    keep_freed_memory()
+    info, generators = get_env_info(config), Generators(config.seed, device)
+    mac: BasicMAC = MACS[config.mac.name](config.mac.options, info, generators).to(device)
+    learner: PPOLearner = LEARNERS[config.learner.name](config.learner.options, info, mac, generators)
+    if not config.checkpoint_path:
+        return Setup(info, generators, mac, learner, None, None)
+    path = find_checkpoint(config.checkpoint_path, config.load_step)
+    checkpoint = read_checkpoint(path, device)
+    if not config.evaluate:
+        check_resumes(path, checkpoint, config.values())
+    check_fits(path, checkpoint["learner"]["mac"], mac.state_dict(), "weight")
+    check_fits(path, checkpoint["learner"]["critic"], learner.critic.state_dict(), "critic weight")
+    learner.load_state_dict(checkpoint["learner"])
+    return Setup(info, generators, mac, learner, checkpoint, path)
+
+
+def start_collector(config: Config, setup: Setup) -> Collector:
+    """The training games, standing at their start."""
+    env = make_vec_env(config, config.batch_size_run, "train")
+    scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
+    return Collector(env, setup.mac, scheme, config.segment_length, setup.generators)
