@@ -15,11 +15,13 @@ from bn_mappo.analysis.replays import save_film
 from bn_mappo.analysis.seed_statistics import mean_intervals
 from bn_mappo.config.loading import given_names, load_layers, merge
 from bn_mappo.config.schema import Config, used_values, validate
+from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.nested import differences
+from bn_mappo.core.program import program
 from bn_mappo.core.secrets import MASK
 from bn_mappo.envs.references import References, reference_facts
-from bn_mappo.envs.registry import fill_env_args, is_batched, make_vec_env
+from bn_mappo.envs.registry import env_layer, fill_env_args, is_batched, make_vec_env
 from bn_mappo.tracking.metrics import Row, read_metrics
 from bn_mappo.training.build import Setup
 from bn_mappo.training.trainer import RunResult
@@ -99,15 +101,16 @@ def measured(test: dict[str, float]) -> dict[str, float]:
 def resume_command(config: Config, folder: Path) -> str:
     """The command line that goes on with this run: its names, and all in which it differs from their YAML."""
     alg, env = folder.parent.parent.name, folder.parent.name
-    layers = load_layers(alg, env)
+    layers = load_layers(alg, env, env_layer(env))
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name"}
+    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name", "plugins"}
     values, layers = config.values(), validate(used_values(merge(layers, given_names(config.values())))).values()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
     changes = [f"{key}={as_word(new)}" for key, (_, new) in differences(layers, values).items() if key not in own]
     quoted = [shlex.quote(change) for change in (f"checkpoint_path={folder}", *changes)]
-    return " ".join([f"python src/main.py --config={alg} --env-config={env} with", *quoted])
+    plugins = [shlex.quote(f"--import={name}") for name in config.plugins]
+    return " ".join([program(), *plugins, f"--config={alg} --env-config={env} with", *quoted])
 
 
 def as_word(value: Any) -> str:

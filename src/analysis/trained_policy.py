@@ -3,14 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
-from bn_mappo.config.loading import default_values, overlay
-from bn_mappo.config.schema import Config, validate
+from bn_mappo.config.schema import Config
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.training.build import build
-from bn_mappo.training.checkpoint import find_checkpoint, read_checkpoint
+from bn_mappo.training.trained import load_run
 
 
 class TrainedPolicy(NamedTuple):
@@ -28,22 +24,19 @@ class TrainedPolicy(NamedTuple):
 def load_policy(given: str, step: int) -> TrainedPolicy:
     """The DAG policy of a run's folder or of a checkpoint file; ConfigError where there is none."""
     try:
-        path = find_checkpoint(given, step)
-        content = read_checkpoint(path, torch.device("cpu"))
-    except ConfigError as error:  # it names the keys of main.py
+        run = load_run(given, step)
+    except ConfigError as error:  # it names the keys of training's command line
         text = (
             str(error).replace("checkpoint_path=", "").replace("checkpoint_path: ", "").replace("load_step=", "--step ")
         )
         raise ConfigError(text) from None
-    saved = overlay(default_values(), content["config"])  # of a key that is younger than the run, the default
-    config = validate({**saved, "checkpoint_path": str(path), "evaluate": True, "load_step": 0, "use_cuda": False})
-    mac = build(config).mac
+    config, mac = run.config, run.setup.mac
     if not isinstance(mac, DAGMAC):
         raise ConfigError(
-            f"{given} is a run of {saved['name']} with mac={saved['mac']}, whose agents send no messages.\n"
+            f"{given} is a run of {config.name} with mac={config.mac.name}, whose agents send no messages.\n"
             "Give a run with mac=dag_controller, such as one of --config=bn_mappo."
         )
-    folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    t_env = int(content["t_env"])
-    name = f"{config.name} on {config.env}, DAG {mac.options.dag.generator.name}, seed {config.seed}, step {t_env:,}"
-    return TrainedPolicy(name, folder, path, config, mac, t_env, min(t_env / config.t_max, 1.0))
+    generator = mac.options.dag.generator.name
+    name = f"{config.name} on {config.env}, DAG {generator}, seed {config.seed}, step {run.t_env:,}"
+    checkpoint = Path(config.checkpoint_path)
+    return TrainedPolicy(name, run.folder, checkpoint, config, mac, run.t_env, run.clock.fraction)

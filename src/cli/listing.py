@@ -2,6 +2,7 @@
 
 from bn_mappo.config.loading import CONFIG_DIR, EXAMPLE, config_names, preset_names
 from bn_mappo.controllers import REGISTRY as MACS
+from bn_mappo.core.program import program
 from bn_mappo.envs.registry import REGISTRY as ENVS
 from bn_mappo.envs.vector.runners import RUNNERS
 from bn_mappo.learners import REGISTRY as LEARNERS
@@ -9,20 +10,21 @@ from bn_mappo.modules.agents.encoders import REGISTRY as AGENTS
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 
-HELP = f"""Usage: python src/main.py --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
+HELP = f"""Usage: {program()} --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
 
 Trains (or, with evaluate=True, evaluates) a team of agents, and records the run under results/sacred/ALG/ENV/.
 
 Examples:
   {EXAMPLE}
-  python src/main.py --config=mappo --env-config=coordination_game with env_args.n_agents=5
-  python src/main.py --config=bn_mappo --env-config=aloha with checkpoint_path=results/sacred/bn_mappo/aloha/1
+  {program()} --config=mappo --env-config=coordination_game with env_args.n_agents=5
+  {program()} --config=bn_mappo --env-config=aloha with checkpoint_path=results/sacred/bn_mappo/aloha/1
   ... the same with evaluate=True added: play test_nepisode episodes with its policy
-  python src/main.py print_config --config=bn_mappo --env-config=aloha
+  {program()} print_config --config=bn_mappo --env-config=aloha
 
-  python src/main.py --config=bn_mappo --env-config=aloha with paper        a preset: the settings of the paper's table
+  {program()} --config=bn_mappo --env-config=aloha with paper        a preset: the settings of the paper's table
 
-  python src/main.py list        the names that configurations, environments, agents, ... go by
+  {program()} --import=my_game.py --config=bn_mappo --env-config=my_game    parts of your own: they register themselves
+  {program()} list        the names that configurations, environments, agents, ... go by
 Every key, with its default and unit: src/config/default.yaml. Sacred's options, such as -F DIR and -n NAME, work too.
 """
 
@@ -45,7 +47,7 @@ def listing() -> str:
     """All names, a line each."""
     sections: dict[str, dict[str, str]] = {
         "--config": {name: _first_comment("algs", name) for name in config_names("algs")},
-        "--env-config": {name: _first_comment("envs", name) for name in config_names("envs")},
+        "--env-config": {**ENVS.descriptions, **{name: _first_comment("envs", name) for name in config_names("envs")}},
         "with": _presets(),
     }
     for registry in (ENVS, RUNNERS, MACS, AGENTS, LEARNERS, CRITICS, DAG_GENERATORS):

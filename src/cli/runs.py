@@ -1,4 +1,4 @@
-"""Command line: python src/runs.py list|show|compare|plot tells of recorded runs, from their files alone."""
+"""Command line: bn-mappo runs list|show|compare|plot tells of recorded runs, from their files alone."""
 
 import argparse
 import sys
@@ -7,17 +7,18 @@ from pathlib import Path
 
 from bn_mappo.core.errors import ConfigError, fail, nearest
 from bn_mappo.core.nested import differences
+from bn_mappo.core.program import program
 from bn_mappo.tracking.recorded import RecordedRun, read_metrics_safely, without_continued
 from bn_mappo.tracking.selection import add_selection, select
 
 SHOWN = {"return": "test_return_mean", "won": "test_battle_won_mean", "density": "dag_density"}
-EXAMPLES = """Examples:
-  python src/runs.py list                                   every run, newest last
-  python src/runs.py list --env aloha --status completed --sort test_return_mean --limit 10
-  python src/runs.py list seed=3 dag.generator=full --since 2026-11-01
-  python src/runs.py show bn_mappo/aloha/3                  one run: how it ended, settings, last metrics
-  python src/runs.py compare bn_mappo/aloha/3 mappo/aloha/1 settings in which they differ
-  python src/runs.py plot --env aloha                       learning curves with intervals over seeds
+EXAMPLES = f"""Examples:
+  {program("runs")} list                                   every run, newest last
+  {program("runs")} list --env aloha --status completed --sort test_return_mean --limit 10
+  {program("runs")} list seed=3 dag.generator=full --since 2026-11-01
+  {program("runs")} show bn_mappo/aloha/3                  one run: how it ended, settings, last metrics
+  {program("runs")} compare bn_mappo/aloha/3 mappo/aloha/1 settings in which they differ
+  {program("runs")} plot --env aloha                       learning curves with intervals over seeds
 A run is ALG/ENV/NUMBER or its folder; ALG/ENV stands for all runs in it."""
 
 
@@ -70,14 +71,14 @@ def needed(options: argparse.Namespace, least: int) -> list[RecordedRun]:
             print(f"warning: {run.name} is left out, it cannot be read: {run.problem}", file=sys.stderr)
     runs = [run for run in runs if not run.problem]
     if len(runs) < least:
-        raise ConfigError(f"{len(runs)} runs chosen, at least {least} needed. See: python src/runs.py list")
+        raise ConfigError(f"{len(runs)} runs chosen, at least {least} needed. See: {program('runs')} list")
     return runs
 
 
 def show_runs(options: argparse.Namespace) -> None:
     """How runs ended, where they came from, what was set, and their last metrics."""
     if not options.runs:
-        raise ConfigError("name a run: python src/runs.py show ALG/ENV/NUMBER. See: python src/runs.py list")
+        raise ConfigError(f"name a run: {program('runs')} show ALG/ENV/NUMBER. See: {program('runs')} list")
     for run in needed(options, 1):
         rows = read_metrics_safely(run)
         last: dict[str, float] = {}

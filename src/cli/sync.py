@@ -1,4 +1,4 @@
-"""Command line: python src/sync.py [RUN ...] brings a MongoDB level with the files of runs, as often as you like."""
+"""Command line: bn-mappo sync [RUN ...] brings a MongoDB level with the files of runs, as often as you like."""
 
 import argparse
 import os
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from bn_mappo.core.errors import ConfigError, fail
+from bn_mappo.core.program import program
 from bn_mappo.core.secrets import conceal, mask, reveal
 from bn_mappo.tracking.files import LOCK_FILE, is_alive, mark_if_dead, read_json
 from bn_mappo.tracking.mongo import DatabaseEntry, SupersededError, ask, open_database, reason
@@ -21,10 +22,10 @@ from bn_mappo.tracking.recorded import find_runs, short_name
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-EPILOG = """The address is --mongo-url, or the variable MONGO_URL, which no list of processes shows:
+EPILOG = f"""The address is --mongo-url, or the variable MONGO_URL, which no list of processes shows:
 
-  MONGO_URL=mongodb://user:password@host:27017/sacred python src/sync.py
-  python src/sync.py results/sacred/bn_mappo/aloha/3 --mongo-url mongodb://127.0.0.1:27017/sacred
+  MONGO_URL=mongodb://user:password@host:27017/sacred {program("sync")}
+  {program("sync")} results/sacred/bn_mappo/aloha/3 --mongo-url mongodb://127.0.0.1:27017/sacred
 
 Runs whose process died are marked in their folders, and in the database. Runs that are going on are left to themselves.
 The database is only added to: deleting a folder deletes nothing there."""

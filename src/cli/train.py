@@ -4,26 +4,41 @@ import argparse
 import sys
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 from bn_mappo.config.loading import EXAMPLE, config_names, load_layers, preset_names
 from bn_mappo.core.errors import ConfigError, fail, unknown
+from bn_mappo.core.plugins import load_plugins
 from bn_mappo.core.secrets import conceal
 from bn_mappo.envs.adapters.backends import refuse_without_game
+from bn_mappo.envs.registry import env_layer, env_names
 
 
-def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
-    """The names after --config and --env-config; everything else is Sacred's."""
+class CommandLine(NamedTuple):
+    """What is ours of a command line."""
+
+    config: str
+    env_config: str
+    plugins: list[str]
+    rest: list[str]  # Sacred's
+
+
+def parse(arguments: list[str]) -> CommandLine:
+    """Import what --import names, then check the names after --config and --env-config."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config")
     parser.add_argument("--env-config")
+    parser.add_argument("--import", dest="plugins", action="append", default=[])
     options, rest = parser.parse_known_args(arguments)
-    for flag, given, kind in (("--config", options.config, "algs"), ("--env-config", options.env_config, "envs")):
+    load_plugins(options.plugins)
+    names = {"--config": config_names("algs"), "--env-config": env_names()}
+    for flag, given in (("--config", options.config), ("--env-config", options.env_config)):
         if given is None:
-            raise ConfigError(f"{flag}=NAME is missing. Allowed: {', '.join(config_names(kind))}.\nExample: {EXAMPLE}")
-        if given not in config_names(kind):
-            raise unknown(flag, given, config_names(kind))
+            raise ConfigError(f"{flag}=NAME is missing. Allowed: {', '.join(names[flag])}.\nExample: {EXAMPLE}")
+        if given not in names[flag]:
+            raise unknown(flag, given, names[flag])
     check_presets(options.env_config, rest)
-    return options.config, options.env_config, rest
+    return CommandLine(options.config, options.env_config, options.plugins, rest)
 
 
 def check_presets(env: str, rest: list[str]) -> None:
@@ -45,8 +60,8 @@ def main(arguments: list[str]) -> int:
         print(listing() if arguments[0] == "list" else HELP)
         return 0
     try:
-        alg, env, rest = parse(arguments)
-        layers = load_layers(alg, env)
+        alg, env, plugins, rest = parse(arguments)
+        layers = {**load_layers(alg, env, env_layer(env)), "plugins": plugins}
         refuse_without_game(layers, arguments)
         from bn_mappo.cli.experiment import make_experiment  # here, for it takes a while
 

@@ -9,9 +9,10 @@ from yaml import YAMLError
 
 from bn_mappo.config.schema import Config, claimed, prune, used_values
 from bn_mappo.core.errors import ConfigError, nearest, unknown
+from bn_mappo.core.program import program
 
 CONFIG_DIR = Path(__file__).parent
-EXAMPLE = "python src/main.py --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
+EXAMPLE = f"{program()} --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
 NAMES = ("mac", "learner", "dag.generator")  # keys that choose parts, and with them which keys there are
 
 
@@ -58,14 +59,18 @@ def default_values() -> dict[str, Any]:
     return load_yaml(CONFIG_DIR / "default.yaml")
 
 
-def load_layers(alg: str, env: str) -> dict[str, Any]:
+def load_layers(alg: str, env: str, of_env: dict[str, Any] | None = None) -> dict[str, Any]:
     """default.yaml, overridden by envs/<env>.yaml and then by algs/<alg>.yaml; neither may bring a key of its own.
 
-    It has the keys of all parts there are; `used_values` leaves those of the parts that are chosen.
+    It has the keys of all parts there are; `used_values` leaves those of the parts that are chosen. `of_env` takes the
+    place of the file of an environment that has none.
     """
     default = default_values()
     layers = [default]
     for option, kind, name in (("--env-config", "envs", env), ("--config", "algs", alg)):
+        if kind == "envs" and of_env is not None:
+            layers.append(of_env)
+            continue
         if name not in config_names(kind):
             raise unknown(option, name, config_names(kind))
         layers.append(load_yaml(CONFIG_DIR / kind / f"{name}.yaml"))

@@ -31,6 +31,7 @@ class Config:
     use_cuda: bool
     torch_threads: Count
     local_results_path: str
+    plugins: list[str]
     env: str
     env_args: dict[str, Any]
     runner: str

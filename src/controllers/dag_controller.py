@@ -89,7 +89,7 @@ class DAGMAC(BasicMAC):
     @property
     def is_independent(self) -> bool:
         """Whether no agent ever has a parent: then the policy is that of MAPPO, and is computed as such."""
-        return self.dag.is_empty
+        return self.message_dim == 0 or self.dag.is_empty
 
     def scheme(self) -> Scheme:
         noise = {name: Field(shape) for name, shape in self.dag.noise_shapes().items()}

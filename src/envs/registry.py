@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+from bn_mappo.config.loading import config_names
 from bn_mappo.config.schema import Config
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.registry import Registry
@@ -22,6 +23,18 @@ REGISTRY.register("coordination_game", "N agents with a bit each are paid for ag
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
 REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
 REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
+
+
+def env_layer(name: str) -> dict[str, Any] | None:
+    """What takes the place of a YAML file for a registered environment that has none; else None."""
+    if name in config_names("envs") or name not in REGISTRY:
+        return None
+    return {"env": name, "runner": "vector" if is_batched(name) else "parallel"}
+
+
+def env_names() -> list[str]:
+    """What --env-config takes: the YAML files, and the registered environments."""
+    return sorted({*config_names("envs"), *REGISTRY})
 
 
 def fill_env_args(name: str, env_args: dict[str, Any]) -> dict[str, Any]:

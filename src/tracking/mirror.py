@@ -11,6 +11,7 @@ from sacred.observers import RunObserver
 
 from bn_mappo.config.schema import Config
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.program import program
 from bn_mappo.core.secrets import mask, reveal
 from bn_mappo.tracking.metrics import METRICS_FILE, iterate_rows
 from bn_mappo.tracking.mongo import DatabaseEntry, SupersededError, ask, open_database, reason
@@ -90,7 +91,7 @@ def unsent(folder: Path, entry: DatabaseEntry | None) -> str:
     n_sent = entry.n_rows if entry else 0
     return (
         f"warning: MongoDB lacks {n_rows - n_sent} of {n_rows} rows of metrics, and how the run ended.\n"
-        f"Bring it level with: python src/sync.py {folder}"
+        f"Bring it level with: {program('sync')} {folder}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bn_mappo.core.errors import ConfigError, nearest
 from bn_mappo.core.nested import flatten
+from bn_mappo.core.program import program
 from bn_mappo.tracking.files import DIED, is_alive, read_json, run_key
 from bn_mappo.tracking.metrics import METRICS_FILE, read_metrics
 
@@ -116,7 +117,7 @@ def find_runs(results: Path, names: list[str]) -> list[Path]:
         choices = [path for path in (Path(name), root / name) if path.is_dir()]
         if not choices:
             hint = nearest(name, [short_name(path) for path in everything])
-            raise ConfigError(f"there is no run '{name}' here or in {root}.{hint}\nSee: python src/runs.py list")
+            raise ConfigError(f"there is no run '{name}' here or in {root}.{hint}\nSee: {program('runs')} list")
         inside = [path for path in everything if choices[0].resolve() in path.resolve().parents]
         found += inside or [choices[0]]
     return list(dict.fromkeys(found))

@@ -102,7 +102,7 @@ def test_batches_of_seeds_give_the_results_of_one_batch(monkeypatch):
     (case,) = coordination_cases([2], ["inclusive"])
     plan = Plan((0, 1, 2, 3, 4), 40, 20, "released", ("full",))
     whole = run_case(case, "full", plan, lambda work, text: None)
-    monkeypatch.setattr("tabular.figure3.MEMORY_BUDGET", 2 * 16 * 8 * 16)
+    monkeypatch.setattr("bn_mappo.paper.figure3.MEMORY_BUDGET", 2 * 16 * 8 * 16)
     assert [*seed_batches(case.game, plan.seeds)] == [(0, 1), (2, 3), (4,)]
     parts = run_case(case, "full", plan, lambda work, text: None)
     np.testing.assert_allclose(parts.poa, whole.poa, rtol=1e-12)

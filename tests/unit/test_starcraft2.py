@@ -276,7 +276,7 @@ def test_a_lost_episode_is_no_data_and_advantages_stay_right(starcraft):
         standardise_advantages=False,
     )
     setup, rollout = make_rollout(config)
-    env = rollout.env
+    env, options = rollout.env, setup.learner.options
     n_steps = 0
 
     def step(joint, step=env.step):
@@ -303,8 +303,8 @@ def test_a_lost_episode_is_no_data_and_advantages_stay_right(starcraft):
         advantage = 0.0
         for t in reversed(steps):
             following = final if (game, t) == (0, 5) else value[game, t + 1]
-            delta = batch["reward"][game, t] + config.gamma * following - value[game, t]
-            advantage = float(delta) + config.gamma * config.gae_lambda * advantage
+            delta = batch["reward"][game, t] + options.gamma * following - value[game, t]
+            advantage = float(delta) + options.gamma * options.gae_lambda * advantage
             assert targets.advantage[game, t, 0].item() == pytest.approx(advantage, rel=1e-4, abs=1e-5)
 
     statistics = setup.learner.train(batch, 0)

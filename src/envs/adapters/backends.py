@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.program import program
 from bn_mappo.envs.adapters.starcraft2 import GAME, StarCraft2
 from bn_mappo.envs.adapters.starcraft2_install import describe_game, explain, problems
 from bn_mappo.envs.arguments import check_arguments, fill_arguments, keyword_parameters
@@ -89,4 +90,4 @@ def command_without_game(values: dict[str, Any], words: Sequence[str] = ()) -> s
         words = [*names, "with", f"env_args.map_name={map_name}"]
     kept = [word for word in words if not word.startswith("env_args.backend=")]
     at = kept.index("with") + 1 if "with" in kept else len(kept)
-    return shlex.join(["python", "src/main.py", *kept[:at], *([] if "with" in kept else ["with"]), choice, *kept[at:]])
+    return shlex.join([*program().split(), *kept[:at], *([] if "with" in kept else ["with"]), choice, *kept[at:]])
