@@ -14,7 +14,7 @@ from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.envs.registry import is_batched, make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.evaluator import Watcher, evaluate
+from bn_mappo.training.evaluator import StepObserver, evaluate
 
 
 class FirstEpisodes(VecEnv):
@@ -91,7 +91,7 @@ class PairedEpisodes:
                 number,
                 self.greedy if greedy is None else greedy,
                 self.fraction,
-                watcher=recorder if keep_visits else None,
+                observer=recorder if keep_visits else None,
             )
             returns.append(self.env.returns.copy())
             if keep_visits:
@@ -103,7 +103,7 @@ class PairedEpisodes:
         self.env.close()
 
 
-class Recorder(Watcher):
+class Recorder(StepObserver):
     """Keeps the steps that games show during their first episode."""
 
     def __init__(self, env: FirstEpisodes, mac: DAGMAC):

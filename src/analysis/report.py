@@ -20,7 +20,7 @@ from bn_mappo.core.errors import RunError
 from bn_mappo.core.nested import differences
 from bn_mappo.core.program import program
 from bn_mappo.core.secrets import MASK
-from bn_mappo.envs.references import References, reference_facts
+from bn_mappo.envs.references import References, reference_outcomes
 from bn_mappo.envs.registry import env_layer, fill_env_args, is_batched, make_vec_env
 from bn_mappo.tracking.metrics import Row, read_metrics
 from bn_mappo.training.build import Setup
@@ -35,7 +35,7 @@ def references(config: Config) -> References:
     if not is_batched(config.env):
         return {}
     on_arrays = replace(config, runner="vector")
-    return reference_facts(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
+    return reference_outcomes(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
 
 
 def table(rows: References, marked: str) -> str:
@@ -103,7 +103,7 @@ def resume_command(config: Config, folder: Path) -> str:
     alg, env = folder.parent.parent.name, folder.parent.name
     layers = load_layers(alg, env, env_layer(env))
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name", "plugins"}
+    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_steps", "t_max", "name", "plugins"}
     values, layers = config.values(), validate(used_values(merge(layers, given_names(config.values())))).values()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it

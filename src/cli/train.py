@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
     except SystemExit as stop:
         if isinstance(stop.code, str):  # the usage text of Sacred's command line
             fail(ConfigError(stop.code), 2)
-        if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has told it
+        if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has printed it
             sys.exit(2)
         raise
     return 0

@@ -46,7 +46,7 @@ class Config:
     log_interval: Count
     evaluate: bool
     save_replay: bool
-    save_facts: bool
+    save_steps: bool
     report: bool
     save_model: bool
     save_model_interval: Count
@@ -67,7 +67,7 @@ class Config:
         LEARNERS[self.learner.name].check_games(self.learner.options, self.batch_size_run)  # type: ignore[attr-defined]
         if self.evaluate and not self.checkpoint_path:
             raise ConfigError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
-        for key in ("save_replay", "save_facts"):
+        for key in ("save_replay", "save_steps"):
             if getattr(self, key) and not self.evaluate:
                 raise ConfigError(f"{key}=True needs evaluate=True: it is evaluated games that are kept")
 
@@ -131,7 +131,7 @@ def unused_keys(values: dict[str, Any], tree: Tree, prefix: str = "") -> Iterato
 
 
 def validate(values: dict[str, Any]) -> Config:
-    """Plain data -> Config; every mistake is told in one ConfigError."""
+    """Plain data -> Config; all mistakes are reported in one ConfigError."""
     unused = list(unused_keys(values, claimed(Config, values)))
     if unused:
         chosen = ", ".join(f"{key}={values[key]}" for key in ("mac", "learner"))

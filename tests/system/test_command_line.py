@@ -67,7 +67,7 @@ MISTAKES = [
     (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),
     (ALOHA, "with checkpoint_path=.", ["no checkpoint"]),
     (ALOHA, "with evaluate=True", ["evaluate=True", "checkpoint_path"]),
-    (ALOHA, "with save_facts=True", ["save_facts=True", "needs evaluate=True"]),
+    (ALOHA, "with save_steps=True", ["save_steps=True", "needs evaluate=True"]),
     (ALOHA, "with papr", ["preset of aloha", "'papr'", "'paper'"]),
     (ALOHA, "with lr=0.1 no_such_thing", ["no_such_thing", "Allowed: paper"]),
     (ALOHA, "with entropy_coef.strat=0.1", ["entropy_coef.strat", "'start'"]),

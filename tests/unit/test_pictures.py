@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bn_mappo.analysis.episode import record_episode
 from bn_mappo.analysis.pictures import draw_dag, mark_references, spread
-from bn_mappo.training.trainer import build
+from bn_mappo.training.build import build
 from helpers import make_config
 
 
