@@ -20,6 +20,7 @@ from bn_mappo.config.loading import check_keys, default_values, load_layers, loa
 from bn_mappo.config.schema import Config, claimed, validate
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError, unknown
+from bn_mappo.core.plugins import load_plugins
 from bn_mappo.core.registry import register
 from bn_mappo.core.specs import Array
 from bn_mappo.envs.adapters.backends import settle
@@ -63,6 +64,7 @@ def load_config(config: str, env_config: str, *settings: str) -> Config:
     A setting is KEY=VALUE, such as "dag.generator=full", or the name of a preset, such as "paper". An environment that
     was registered without a YAML file takes the defaults. ConfigError tells of a mistake.
     """
+    load_plugins([])
     layers = load_layers(config, env_config, env_layer(env_config))
     words = [word for word in settings if "=" in word]
     given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(words))

@@ -1,4 +1,4 @@
-"""Episodes that policies play under the same luck, game by game, so that their returns can be compared in pairs."""
+"""Episodes with the same random numbers for one policy after another, so that their returns compare in pairs."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -63,8 +63,8 @@ class Episodes(NamedTuple):
 class PairedEpisodes:
     """Plays the same n episodes again and again, with one policy after another. Owns the games.
 
-    Starts, rules' luck, action noise and DAG noise are the same in every call, as far as environment and policy draw
-    them in the same order; so the difference between two calls is due to the policies.
+    Starts, chance in the rules, action noise and DAG noise are the same in every call, as far as environment and
+    policy draw them in the same order; so the difference between two calls is due to the policies.
     """
 
     def __init__(self, config: Config, mac: DAGMAC, n_episodes: int, greedy: bool, fraction: float):

@@ -41,11 +41,11 @@ def references(config: Config) -> References:
 def table(rows: References, marked: str) -> str:
     """A line a policy, by rising return: mean return, battles won where there are battles, name."""
     ordered = sorted(rows.items(), key=lambda row: row[1]["return"])
-    has_battles = any("battle_won" in facts for facts in rows.values())
+    has_battles = any("battle_won" in means for means in rows.values())
     lines = [f"     {'return':>10}  {'won':>6}" if has_battles else f"     {'return':>10}"]
-    for name, facts in ordered:
-        won = f"  {facts['battle_won']:>6.1%}" if "battle_won" in facts else f"  {'':>6}" if has_battles else ""
-        lines.append(f"  {'->' if name == marked else '  '} {facts['return']:>10.2f}{won}  {name}")
+    for name, means in ordered:
+        won = f"  {means['battle_won']:>6.1%}" if "battle_won" in means else f"  {'':>6}" if has_battles else ""
+        lines.append(f"  {'->' if name == marked else '  '} {means['return']:>10.2f}{won}  {name}")
     return "\n".join(lines)
 
 
@@ -94,7 +94,7 @@ def draw_pictures(
 
 
 def measured(test: dict[str, float]) -> dict[str, float]:
-    """An evaluation by the names of scripted policies' facts."""
+    """An evaluation by the names that scripted policies' means have."""
     return {name.removeprefix("test_").removesuffix("_mean"): value for name, value in test.items()}
 
 
@@ -125,7 +125,7 @@ def as_word(value: Any) -> str:
 
 
 def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) -> dict[str, float]:
-    """Print mean, median and interval of every fact of the evaluated episodes; returns them by name."""
+    """Print mean, median and interval of every quantity of the evaluated episodes; returns them by name."""
     n_episodes = len(episodes["return"])
     summary: dict[str, float] = {}
     print(f"\n{n_episodes} episodes, {'greedy' if config.test_greedy else 'sampled'} policy")

@@ -1,4 +1,4 @@
-"""Command line: what the messages of a trained DAG policy say, and what they are worth: `python src/analyse.py RUN`."""
+"""Command line: information and value of the messages of a trained DAG policy: `python src/analyse.py RUN`."""
 
 import argparse
 import sys
@@ -50,7 +50,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def analyse(options: argparse.Namespace) -> None:
-    """Measure, write, tell."""
+    """Measure, write the files, print the summary."""
     check(options)
     single_threaded()
     from bn_mappo.analysis.policy_study import Plan, study, total_work

@@ -57,6 +57,8 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help", "help", "list"):
         from bn_mappo.cli.listing import HELP, listing
 
+        if arguments[0] == "list":
+            load_plugins([])
         print(listing() if arguments[0] == "list" else HELP)
         return 0
     try:

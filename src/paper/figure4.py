@@ -98,8 +98,8 @@ def panel_references(panel: Panel) -> dict[str, float]:
     """Returns of scripted policies, where the panel shows returns."""
     if panel.metrics[0].name != "test_return_mean":
         return {}
-    facts = references(validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
-    return {name: means["return"] for name, means in facts.items()}
+    known = references(validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
+    return {name: means["return"] for name, means in known.items()}
 
 
 def render_report(

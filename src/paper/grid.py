@@ -125,7 +125,7 @@ def run_grid(cells: Sequence[Cell], root: Path, workers: int) -> list[Cell]:
                         del running[cell]
                         if process.returncode != 0 or not cell.is_done(root):
                             failed.append(cell)
-                tell(report, known, root, waiting, running, failed)
+                report_steps(report, known, root, waiting, running, failed)
         finally:
             for process in running.values():
                 process.terminate()
@@ -146,7 +146,7 @@ def start(cell: Cell, root: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def tell(
+def report_steps(
     report: Callable[[float, str], None],
     known: dict[Cell, int],
     root: Path,
