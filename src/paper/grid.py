@@ -81,7 +81,7 @@ class Cell:
         folder, resumed = self.run_folder(root), []
         if folder is not None and any((folder / "checkpoints").glob("step_*.pt")):
             resumed = [f"checkpoint_path={folder}"]
-        fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}"]
+        fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}", "report=False"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
         preset = [self.preset] if self.preset else []
         return [sys.executable, str(MAIN), *flags, *preset, *fixed, *self.overrides, *resumed]
