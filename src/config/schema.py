@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.core.errors import ConfigError, nearest
+from bn_mappo.core.nested import flatten
 from bn_mappo.core.options import Chosen, Count, Natural, NoOptions, Positive, options
 from bn_mappo.core.registry import Registry
 from bn_mappo.core.schedules import KINDS, Schedule, plain
@@ -125,7 +126,7 @@ def unused_keys(values: dict[str, Any], tree: Tree, prefix: str = "") -> Iterato
     """Keys, with dots, that mean nothing to this run."""
     for key, value in values.items():
         if key not in tree:
-            yield prefix + key
+            yield from (prefix + name for name in flatten({key: value}))
         elif tree[key] and isinstance(value, dict):
             yield from unused_keys(value, tree[key], f"{prefix}{key}.")
 
