@@ -11,7 +11,7 @@ from bn_mappo.config.schema import Config
 from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.core.specs import Array, Observation, StepResult
+from bn_mappo.core.specs import Array, Observation, StepResult, team_reward
 from bn_mappo.envs.registry import is_batched, make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.evaluator import StepObserver, evaluate
@@ -34,7 +34,7 @@ class FirstEpisodes(VecEnv):
 
     def step(self, actions: Array) -> StepResult:
         result = self.env.step(actions)
-        self.returns += np.where(self.is_playing, result.reward, 0.0)
+        self.returns += np.where(self.is_playing, team_reward(result.reward), 0.0)
         done = result.terminated | result.truncated
         if result.lost is not None:  # that episode is no data: the game's next one counts
             self.returns[self.is_playing & result.lost] = 0.0
