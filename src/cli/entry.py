@@ -8,6 +8,7 @@ from bn_mappo.core.secrets import conceal
 
 COMMANDS = {  # name: module with main(arguments) -> exit status
     "analyse": "bn_mappo.cli.analyse",
+    "plug-in": "bn_mappo.hosts.epymarl.plug_in",
     "reproduce": "bn_mappo.cli.reproduce",
     "runs": "bn_mappo.cli.runs",
     "sync": "bn_mappo.cli.sync",

@@ -7,19 +7,17 @@ follows from the names that it gives (mac, learner, dag.generator). Keys of othe
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from bn_mappo.controllers import REGISTRY as MACS
+from bn_mappo.core.declared import Tree, claimed, options_of, parts, prune, to_plain
 from bn_mappo.core.errors import ConfigError, nearest
 from bn_mappo.core.nested import flatten
-from bn_mappo.core.options import Chosen, Count, Natural, NoOptions, Positive, options
-from bn_mappo.core.registry import Registry
-from bn_mappo.core.schedules import KINDS, Schedule, plain
+from bn_mappo.core.options import Chosen, Count, Natural, Positive, options
+from bn_mappo.core.schedules import KINDS
 from bn_mappo.learners import REGISTRY as LEARNERS
-
-Tree = dict[str, Any]  # keys of a configuration: a section is a tree again, everything else None
 
 
 @options
@@ -75,46 +73,6 @@ class Config:
     def values(self) -> dict[str, Any]:
         """All keys as plain data, as YAML has them; schedules without what stands at its default."""
         return to_plain(self)
-
-
-def parts(cls: type, values: dict[str, Any]) -> Iterator[tuple[str, Any, Registry | None]]:
-    """Name, type and, where it names a part, registry of each field of a class of options."""
-    for name, hint in hints(cls).items():
-        metadata = getattr(hint, "__metadata__", ())
-        yield name, hint, next((entry for entry in metadata if isinstance(entry, Registry)), None)
-
-
-@cache
-def hints(cls: type) -> dict[str, Any]:
-    """The types of all fields of a class of options."""
-    found = get_type_hints(cls, include_extras=True)
-    return {field.name: found[field.name] for field in fields(cls)}
-
-
-def options_of(registry: Registry, name: str) -> type:
-    """The options that an entry of a registry declares."""
-    declared: type = getattr(registry[name], "Options", NoOptions)
-    return declared
-
-
-def claimed(cls: type, values: dict[str, Any]) -> Tree:
-    """The keys that exist for a run with these values."""
-    tree: Tree = {}
-    for name, hint, registry in parts(cls, values):
-        tree[name] = None
-        if registry is not None and name in values:
-            tree |= claimed(options_of(registry, str(values[name])), values)
-        elif is_dataclass(hint):
-            section = values.get(name)
-            tree[name] = claimed(hint, section if isinstance(section, dict) else {})  # type: ignore[arg-type]
-    return tree
-
-
-def prune(values: dict[str, Any], tree: Tree) -> dict[str, Any]:
-    """The values whose keys are in the tree."""
-    kept = {key: value for key, value in values.items() if key in tree}
-    sections = {key: prune(kept[key], part) for key, part in tree.items() if part and isinstance(kept.get(key), dict)}
-    return {**kept, **sections}
 
 
 def used_values(values: dict[str, Any]) -> dict[str, Any]:
@@ -182,21 +140,6 @@ def leaf_model(cls: type) -> type[BaseModel]:
         if registry is None and not is_dataclass(hint)
     }
     return create_model(cls.__name__, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **leaves)
-
-
-def to_plain(value: Any) -> Any:
-    """Options as plain data; the keys of a chosen part beside its name."""
-    if isinstance(value, Schedule):
-        return plain(value)
-    if not is_dataclass(value):
-        return value
-    flat: dict[str, Any] = {}
-    for field in fields(value):
-        item = getattr(value, field.name)
-        flat[field.name] = item.name if isinstance(item, Chosen) else to_plain(item)
-        if isinstance(item, Chosen):
-            flat = {**to_plain(item.options), **flat}
-    return flat
 
 
 def explain(error: ValidationError, values: dict[str, Any], prefix: str = "") -> list[str]:

@@ -4,6 +4,7 @@ Policies and learners also run inside other frameworks, where no validation libr
 number are only noted down, in a form that pydantic understands.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, TypeVar, dataclass_transform
 
@@ -52,6 +53,14 @@ class Limits:
     def bounds(self) -> dict[str, float]:
         """Those that are set."""
         return {name: bound for name, bound in vars(self).items() if bound is not None}
+
+    def check_number(self, number: float, name: str = "") -> None:
+        """ValueError where the number lies outside; `name` says which of several numbers it is."""
+        words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+        holds = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
+        for limit, bound in self.bounds().items():
+            if not holds[limit](number, bound):
+                raise ValueError(f"{name + '=' if name else ''}{number:g} must be {words[limit]} {bound:g}")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
         """How pydantic asks a marker for its meaning."""

@@ -11,4 +11,4 @@ def program(command: str = "") -> str:
         return f"bn-mappo {command}".strip()
     if called.name == "__main__.py" and called.resolve().parent == Path(__file__).resolve().parents[1]:
         return f"python -m bn_mappo {command}".strip()
-    return f"python src/{command or 'main'}.py"
+    return f"python src/{command.replace('-', '_') or 'main'}.py"

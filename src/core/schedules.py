@@ -104,13 +104,9 @@ class ScheduleLimits(Limits):
 
     def check(self, value: Schedule) -> Schedule:
         """ValueError where an end lies outside of the limits, or the ramp ends before it begins."""
-        ends = {name: getattr(value, name) for name in ("start", "end") if hasattr(value, name)}
-        words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
-        for name, end in ends.items():
-            for limit, bound in self.bounds().items():
-                holds = {"ge": end >= bound, "gt": end > bound, "le": end <= bound, "lt": end < bound}[limit]
-                if not holds:
-                    raise ValueError(f"{name}={end:g} must be {words[limit]} {bound:g}")
+        for name in ("start", "end"):
+            if hasattr(value, name):
+                self.check_number(getattr(value, name), name)
         if not isinstance(value, Constant) and value.begin > value.until:
             raise ValueError(f"begin={value.begin:g} must not lie behind until={value.until:g}")
         return value

@@ -1,0 +1,1 @@
+"""Other frameworks that our algorithms run in."""

@@ -1,0 +1,5 @@
+from .ppo_learner import PPOLearner
+
+REGISTRY = {}
+
+REGISTRY["ppo_learner"] = PPOLearner

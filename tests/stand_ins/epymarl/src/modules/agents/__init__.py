@@ -1,0 +1,3 @@
+from .rnn_agent import RNNAgent
+
+REGISTRY = {"rnn": RNNAgent}

@@ -1,0 +1,3 @@
+from .centralV import CentralVCritic
+
+REGISTRY = {"cv_critic": CentralVCritic}
