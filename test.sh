@@ -15,5 +15,5 @@ fi
 .venv/bin/ruff format --check .
 .venv/bin/lint-imports
 .venv/bin/mypy
-NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict # with --quiet it would not see its own warnings
 .venv/bin/python -m pytest -n 2 --dist worksteal "${select[@]}" "$@"

@@ -24,7 +24,7 @@ from bn_mappo.training.acting import to_step
 from bn_mappo.training.build import build
 
 ROUNDS, STEPS = 7, 20
-HEED = 1000.0  # times the first weights of what is heard
+MESSAGE_SCALE = 1000.0  # times the first weights of what is heard
 
 
 def layered(n_agents: int, depth: int) -> list[list[int]]:
@@ -45,7 +45,7 @@ def milliseconds(n_agents: int, depth: int, n_games: int) -> float:
     config = validate(overlay(load_layers("bn_mappo", "aloha"), updates))
     setup, env = build(config), make_vec_env(config, n_games, "benchmark")
     with torch.no_grad():
-        setup.mac.actor.parent_head.weight.mul_(HEED)
+        setup.mac.actor.parent_head.weight.mul_(MESSAGE_SCALE)
     last = torch.zeros(n_games, n_agents, dtype=torch.long)
     step = to_step(env.reset(), last, torch.ones(n_games), torch.device("cpu"))
     hidden, noise = setup.mac.init_hidden(n_games), setup.mac.draw_noise(n_games, setup.generators, 0.0)

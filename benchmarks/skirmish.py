@@ -79,12 +79,12 @@ def show_references(n_games: int) -> None:
     """Mean return and share of battles won of each scripted policy on each map, as a table in Markdown."""
     from bn_mappo.envs.games.skirmish import Skirmish
     from bn_mappo.envs.games.skirmish.data import map_names
-    from bn_mappo.envs.references import reference_facts
+    from bn_mappo.envs.references import reference_outcomes
 
     names = list(Skirmish(1, 0, map_name="3m").reference_policies())
     print(f"| map | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for map_name in map_names():
-        facts = reference_facts(Skirmish(n_games, 0, map_name=map_name), seed=0)
+        facts = reference_outcomes(Skirmish(n_games, 0, map_name=map_name), seed=0)
         cells = [f"{facts[name]['return']:.2f}, {facts[name]['battle_won']:.1%}" for name in names]
         print(f"| {map_name} | {' | '.join(cells)} |", flush=True)
 

@@ -158,7 +158,8 @@ def main() -> None:
             variant.turn(counted)
     rows = [variant.result() for variant in variants]
     config = variants[0].config
-    title = f"{options.env} {' '.join(options.overrides)}: {config.batch_size_run} games, {config.epochs} epochs, "
+    epochs = config.learner.options.epochs
+    title = f"{options.env} {' '.join(options.overrides)}: {config.batch_size_run} games, {epochs} epochs, "
     show(rows, title + f"{options.threads} thread(s), median of {options.segments} segments")
     if options.json:
         options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")

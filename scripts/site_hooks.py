@@ -43,6 +43,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return match[0]
         if not (ROOT / path).exists():
             log.warning("'%s' links to '%s', which is not in the repository", page.file.src_uri, target)
+            return text
         for uri, name in PAGES.items():
             if path == name:
                 return f"[{text}]({posixpath.relpath(uri, here or '.')}{anchor})"
@@ -80,8 +81,8 @@ def _api_pages(nav: list[Any]) -> Iterator[tuple[str, str]]:
 def _api_page(title: str, room: str) -> str:
     """One heading for each module of the room."""
     if room == "library":
-        modules = [PACKAGE] + [f"{PACKAGE}.{name}" for name in ("api",) if (ROOT / "src" / f"{name}.py").exists()]
-        introduction = f"What `import {PACKAGE}` offers in a script or a notebook."
+        modules = [f"{PACKAGE}.api"]
+        introduction = f"For scripts and notebooks. `{PACKAGE}.NAME` is short for `{PACKAGE}.api.NAME`."
     else:
         paths = sorted((ROOT / "src" / room).rglob("*.py"), key=lambda path: (len(path.parts), path))
         modules = [".".join([PACKAGE, *path.relative_to(ROOT / "src").with_suffix("").parts]) for path in paths]

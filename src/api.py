@@ -20,6 +20,7 @@ from bn_mappo.config.loading import check_keys, default_values, load_layers, loa
 from bn_mappo.config.schema import Config, claimed, validate
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError, unknown
+from bn_mappo.core.plugins import load_plugins
 from bn_mappo.core.registry import register
 from bn_mappo.core.specs import Array
 from bn_mappo.envs.adapters.backends import settle
@@ -28,7 +29,7 @@ from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.tracking.files import write_json
 from bn_mappo.tracking.metrics import MetricLog
 from bn_mappo.training.build import build
-from bn_mappo.training.evaluator import Watcher
+from bn_mappo.training.evaluator import StepObserver
 from bn_mappo.training.evaluator import evaluate as play_episodes
 from bn_mappo.training.tester import Tester
 from bn_mappo.training.trained import Run, load_run
@@ -61,8 +62,9 @@ def load_config(config: str, env_config: str, *settings: str) -> Config:
     """The configuration of the command line --config=... --env-config=... with SETTINGS.
 
     A setting is KEY=VALUE, such as "dag.generator=full", or the name of a preset, such as "paper". An environment that
-    was registered without a YAML file takes the defaults. ConfigError tells of a mistake.
+    was registered without a YAML file takes the defaults. A mistake raises ConfigError.
     """
+    load_plugins([])
     layers = load_layers(config, env_config, env_layer(env_config))
     words = [word for word in settings if "=" in word]
     given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(words))
@@ -84,8 +86,8 @@ def make_env(config: Config, n_games: int = 1) -> VecEnv:
 def train(config: Config, callbacks: Sequence[Callback] = (), folder: str | Path | None = None) -> Run:
     """Train in this process, with progress, and keep configuration, metrics and checkpoints in a folder.
 
-    The folder must be new; default: results/library/NAME/ENV/TIME. `callbacks` are told of every update. Ctrl-C ends
-    the training with a checkpoint; the run so far is returned.
+    The folder must be new; default: results/library/NAME/ENV/TIME. `callbacks` are called after every update. Ctrl-C
+    ends the training with a checkpoint; the run so far is returned.
     """
     path = Path(folder) if folder is not None else default_folder(config)
     if path.exists() and any(path.iterdir()):
@@ -107,7 +109,7 @@ def default_folder(config: Config) -> Path:
 
 
 def evaluate(
-    run: Run, n_episodes: int | None = None, greedy: bool | None = None, watcher: Watcher | None = None
+    run: Run, n_episodes: int | None = None, greedy: bool | None = None, observer: StepObserver | None = None
 ) -> dict[str, Array]:
     """Play episodes with the policy of a run; `return`, `ep_length` and the environment's facts of each, [n_episodes].
 
@@ -119,7 +121,7 @@ def evaluate(
         greedy = config.test_greedy if greedy is None else greedy
         n_episodes = config.test_nepisode if n_episodes is None else n_episodes
         env, clock = tester.make_env(), run.clock
-        return play_episodes(env, run.setup.mac, n_episodes, config.seed, clock.t_env, greedy, clock.fraction, watcher)
+        return play_episodes(env, run.setup.mac, n_episodes, config.seed, clock.t_env, greedy, clock.fraction, observer)
     finally:
         tester.close()
 

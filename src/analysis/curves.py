@@ -14,7 +14,7 @@ from bn_mappo.tracking.metrics import series
 from bn_mappo.tracking.recorded import RecordedRun, group_key, read_metrics_safely
 
 mpl.use("Agg")
-SHORTEST_SHARE = 0.5  # of the longest run of a group, below which a run's curve is told to shorten the group's
+SHORTEST_SHARE = 0.5  # of a group's longest run: a shorter run cuts the group's curve, and a note says so
 
 
 class Curve(NamedTuple):
@@ -50,7 +50,7 @@ def gather(runs: list[RecordedRun], metric: str, by: str | None) -> list[Curve]:
 
 
 def labels(groups: list[tuple[tuple[str, str], ...]]) -> list[str]:
-    """What tells each group from the others: the keys in which they differ; name and env where they do not."""
+    """Each group by the keys in which it differs from the others; by name and env where they do not differ."""
     found: dict[str, set[str]] = defaultdict(set)
     for group in groups:
         for key, value in group:
@@ -65,8 +65,8 @@ def labels(groups: list[tuple[tuple[str, str], ...]]) -> list[str]:
     shown = differing or {"name", "env"}
     result = []
     for group in groups:
-        facts = {key: value.strip('"') for key, value in group if key in shown or len(group) <= 2}
-        words = [facts.pop("name", ""), *[f"{key}={value}" for key, value in facts.items()]]
+        values = {key: value.strip('"') for key, value in group if key in shown or len(group) <= 2}
+        words = [values.pop("name", ""), *[f"{key}={value}" for key, value in values.items()]]
         result.append(" ".join(word for word in words if word))
     return result
 

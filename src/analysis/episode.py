@@ -12,7 +12,7 @@ from bn_mappo.core.specs import Array
 from bn_mappo.envs.film import Film
 from bn_mappo.envs.registry import is_batched, make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.evaluator import Watcher, evaluate
+from bn_mappo.training.evaluator import StepObserver, evaluate
 
 
 class Episode(NamedTuple):
@@ -24,7 +24,7 @@ class Episode(NamedTuple):
     film: Film | None = None  # where the environment can draw itself; one moment more than steps
 
 
-class Recorder(Watcher):
+class Recorder(StepObserver):
     """Keeps every step of the first game. Owns its film, where there is one."""
 
     def __init__(self, env: VecEnv):

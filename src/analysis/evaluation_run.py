@@ -23,8 +23,8 @@ def evaluate_checkpoint(config: Config, setup: Setup, folder: Path) -> dict[str,
     tester, t_env = Tester(config, setup.mac), int(setup.checkpoint["t_env"])
     try:
         env = tester.make_env()
-        recorder = StepRecorder(env) if config.save_facts else None
-        episodes = tester(Clock(config.t_max, t_env), watcher=recorder)
+        recorder = StepRecorder(env) if config.save_steps else None
+        episodes = tester(Clock(config.t_max, t_env), observer=recorder)
         if recorder is not None:
             print(f"Steps: {write_steps(recorder.columns(), episodes, folder)}")
         if config.save_replay:

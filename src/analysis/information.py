@@ -129,13 +129,13 @@ def exact_information(probability: Array, joint: Array, adjacency: Array) -> Inf
         return np.concatenate([subset_entropy(probability[state[p]], joint, subset[p]) for p in parts])
 
     state, child = np.nonzero(adjacency.any(1))  # agents that have parents
-    heard = adjacency[state, :, child]  # [R, N]
-    information = entropy(state, itself[child]) + entropy(state, heard) - entropy(state, heard | itself[child])
+    seen = adjacency[state, :, child]  # [R, N]
+    information = entropy(state, itself[child]) + entropy(state, seen) - entropy(state, seen | itself[child])
     agents[state, child] = np.maximum(information, 0)  # rounding can lead below
     state, parent, child = np.nonzero(adjacency)
-    heard, me = adjacency[state, :, child], itself[child]  # [R, N]
-    others = heard & ~itself[parent]  # [R, N]
-    gain = entropy(state, others | me) - entropy(state, others) - entropy(state, heard | me) + entropy(state, heard)
+    seen, me = adjacency[state, :, child], itself[child]  # [R, N]
+    others = seen & ~itself[parent]  # [R, N]
+    gain = entropy(state, others | me) - entropy(state, others) - entropy(state, seen | me) + entropy(state, seen)
     edges[state, parent, child] = np.maximum(gain, 0)
     return Information(agents, edges, np.ones(adjacency.shape))
 

@@ -1,4 +1,4 @@
-"""Episodes that policies play under the same luck, game by game, so that their returns can be compared in pairs."""
+"""Episodes with the same random numbers for one policy after another, so that their returns compare in pairs."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,10 +11,10 @@ from bn_mappo.config.schema import Config
 from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.core.specs import Array, Observation, StepResult
+from bn_mappo.core.specs import Array, Observation, StepResult, team_reward
 from bn_mappo.envs.registry import is_batched, make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.evaluator import Watcher, evaluate
+from bn_mappo.training.evaluator import StepObserver, evaluate
 
 
 class FirstEpisodes(VecEnv):
@@ -34,7 +34,7 @@ class FirstEpisodes(VecEnv):
 
     def step(self, actions: Array) -> StepResult:
         result = self.env.step(actions)
-        self.returns += np.where(self.is_playing, result.reward, 0.0)
+        self.returns += np.where(self.is_playing, team_reward(result.reward), 0.0)
         done = result.terminated | result.truncated
         if result.lost is not None:  # that episode is no data: the game's next one counts
             self.returns[self.is_playing & result.lost] = 0.0
@@ -63,8 +63,8 @@ class Episodes(NamedTuple):
 class PairedEpisodes:
     """Plays the same n episodes again and again, with one policy after another. Owns the games.
 
-    Starts, rules' luck, action noise and DAG noise are the same in every call, as far as environment and policy draw
-    them in the same order; so the difference between two calls is due to the policies.
+    Starts, chance in the rules, action noise and DAG noise are the same in every call, as far as environment and
+    policy draw them in the same order; so the difference between two calls is due to the policies.
     """
 
     def __init__(self, config: Config, mac: DAGMAC, n_episodes: int, greedy: bool, fraction: float):
@@ -91,7 +91,7 @@ class PairedEpisodes:
                 number,
                 self.greedy if greedy is None else greedy,
                 self.fraction,
-                watcher=recorder if keep_visits else None,
+                observer=recorder if keep_visits else None,
             )
             returns.append(self.env.returns.copy())
             if keep_visits:
@@ -103,7 +103,7 @@ class PairedEpisodes:
         self.env.close()
 
 
-class Recorder(Watcher):
+class Recorder(StepObserver):
     """Keeps the steps that games show during their first episode."""
 
     def __init__(self, env: FirstEpisodes, mac: DAGMAC):

@@ -38,7 +38,7 @@ def draw_learning_curve(rows: list[dict[str, Any]], known: References, config: C
             strict=True,
         )
     )
-    _draw_returns(axes["test_return_mean"], rows, {name: facts["return"] for name, facts in known.items()})
+    _draw_returns(axes["test_return_mean"], rows, {name: means["return"] for name, means in known.items()})
     mode = "greedy" if config.test_greedy else "sampled"
     axes["test_return_mean"].set_title(
         f"{config.name} on {_place(config)}, seed {config.seed}: {mode} policy, "
@@ -50,8 +50,8 @@ def draw_learning_curve(rows: list[dict[str, Any]], known: References, config: C
         axis.plot(*series(rows, "test_battle_won_mean"), color=GREEN, marker="o", markersize=3)
         axis.set_ylim(-0.05, 1.05)
         axis.set_ylabel("battles won")
-        wins = {name: facts["battle_won"] for name, facts in known.items() if "battle_won" in facts}
-        _mark_references(axis, wins, -0.05, 1.05, gap=0.09)
+        wins = {name: means["battle_won"] for name, means in known.items() if "battle_won" in means}
+        mark_references(axis, wins, -0.05, 1.05, gap=0.09)
     if "dag_density" in axes:
         axes["dag_density"].plot(*series(rows, "dag_density"), color=ORANGE, marker="o", markersize=2)
         axes["dag_density"].set_ylim(0, 1)
@@ -79,24 +79,29 @@ def _draw_returns(axis: Axes, rows: list[dict[str, Any]], known: dict[str, float
     low, high = min([shown.min(), *marks.values()]), max([shown.max(), *marks.values()])
     margin = 0.08 * (high - low) or 1.0
     axis.set_ylim(low - margin, high + margin)
-    _mark_references(axis, marks, low - margin, high + margin)
+    mark_references(axis, marks, low - margin, high + margin)
     axis.set_ylabel("return of an episode")
 
 
-def _mark_references(axis: Axes, marks: dict[str, float], low: float, high: float, gap: float = 0.045) -> None:
+def mark_references(axis: Axes, marks: dict[str, float], low: float, high: float, gap: float = 0.045) -> None:
     """A dotted line a scripted policy, named at its right end; names are `gap` of the height apart at least."""
-    gap, lowest = gap * (high - low), -np.inf
-    for name, value in sorted(marks.items(), key=lambda mark: mark[1]):
+    marks = dict(sorted(marks.items(), key=lambda mark: mark[1]))
+    for (name, value), place in zip(marks.items(), spread(list(marks.values()), gap * (high - low)), strict=True):
         axis.axhline(value, color=GREY, linewidth=0.8, linestyle=":")
-        lowest = max(value, lowest + gap)
-        axis.annotate(
-            f"{name}  {value:.2f}",
-            (1.01, lowest),
-            xycoords=("axes fraction", "data"),
-            fontsize=8,
-            va="center",
-            color="#555",
-        )
+        where = (1.01, place)
+        text = f"{name}  {value:.2f}"
+        axis.annotate(text, where, xycoords=("axes fraction", "data"), fontsize=8, va="center", color="#555")
+
+
+def spread(values: list[float], gap: float) -> list[float]:
+    """Rising values moved as little as possible (least squares) so that neighbours are `gap` apart at least."""
+    groups: list[list[float]] = []  # of values that touch, each less `gap` for every value below it
+    for k, value in enumerate(values):
+        groups.append([value - k * gap])
+        while len(groups) > 1 and np.mean(groups[-2]) >= np.mean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    means = [float(np.mean(group)) for group in groups for _ in group]
+    return [mean + k * gap for k, mean in enumerate(means)]
 
 
 def positions(info: EnvInfo) -> Array:
@@ -117,12 +122,15 @@ def draw_dag(episode: Episode, info: EnvInfo, path: Path) -> Path:
     left, right = figure.subplots(1, 2, width_ratios=[1, 1 if episode.film is None else 1.4])
     _draw_graph(left, episode.adjacency.mean(0), info, [GREY] * info.n_agents)
     kinds = "\nblue: between neighbours, orange: others" if info.layout else ""
-    left.set_title(f"parent to child, stronger the larger the share of a greedy episode{kinds}", fontsize=10)
+    left.set_title(
+        f"arrows from parent to child: the stronger,\nthe more steps of a greedy episode{kinds}", fontsize=10
+    )
     if episode.film is not None:
         caption = episode.film.draw(right, episode.film.highlight())
         right.set_title(f"{caption}\npurple: parent to child, dotted: orders, thin: shots", fontsize=10)
     else:
         _draw_step(right, episode, info, len(episode.actions) // 2)
+    figure.draw_without_rendering()  # the layout knows the size of equal axes, and so the place of titles, from now on
     figure.savefig(path, dpi=130)
     return path
 

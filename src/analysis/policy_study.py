@@ -1,4 +1,4 @@
-"""What a trained DAG policy says, and what its messages are worth: every number of `src/analyse.py`."""
+"""Information, value and cost of the messages of a trained DAG policy: every number of `src/analyse.py`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -92,8 +92,8 @@ class Player:
         kept = torch.ones_like(mac.agent_ids)  # [N, N]
         if without is not None:
             kept[without] = 0
-        luck = torch.Generator(mac.agent_ids.device).manual_seed(self.seed)
-        with acting_along(mac, ImpairedDAG(mac.dag, self.plan.is_sampled, luck, kept, loss)):
+        random = torch.Generator(mac.agent_ids.device).manual_seed(self.seed)
+        with acting_along(mac, ImpairedDAG(mac.dag, self.plan.is_sampled, random, kept, loss)):
             return self.games.play(keep_visits, greedy)
 
 
@@ -168,8 +168,8 @@ def communication_of(visits: Visits, message_bytes: int) -> tuple[Mean, Mean, Me
     """Messages, bytes, rounds and density a step, over episodes; and messages and rounds by step of the episode."""
     messages, n_bytes = communication(visits.adjacency, message_bytes)  # [K]
     columns = (messages, n_bytes, depth(visits.adjacency).amax(-1).float(), density(visits.adjacency))
-    facts = torch.stack(columns, dim=1).double().cpu().numpy()  # [K, 4]
-    by_game, by_time = group_means(facts, visits.game), group_means(facts, visits.time)
+    quantities = torch.stack(columns, dim=1).double().cpu().numpy()  # [K, 4]
+    by_game, by_time = group_means(quantities, visits.game), group_means(quantities, visits.time)
     n_messages, n_bytes_mean, rounds, share = mean_interval(by_game)
     return n_messages, n_bytes_mean, rounds, share, {"messages": by_time[:, 0], "depth": by_time[:, 2]}
 

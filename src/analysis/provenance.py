@@ -13,7 +13,7 @@ from bn_mappo.core.threads import THREAD_VARIABLES
 
 
 def provenance() -> dict[str, str]:
-    """Facts that a report prints, each one line."""
+    """Entries of a report, each one line."""
     return {
         "command": " ".join(["python", f"{Path(sys.argv[0]).parent.name}/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "commit": git_commit(),
@@ -25,10 +25,10 @@ def provenance() -> dict[str, str]:
     }
 
 
-def listed(facts: dict[str, str]) -> str:
-    """Facts as a Markdown list, commands as code."""
+def listed(entries: dict[str, str]) -> str:
+    """Entries as a Markdown list, commands as code."""
     return "\n".join(
-        f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in facts.items()
+        f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in entries.items()
     )
 
 

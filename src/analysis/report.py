@@ -20,7 +20,7 @@ from bn_mappo.core.errors import RunError
 from bn_mappo.core.nested import differences
 from bn_mappo.core.program import program
 from bn_mappo.core.secrets import MASK
-from bn_mappo.envs.references import References, reference_facts
+from bn_mappo.envs.references import References, reference_outcomes
 from bn_mappo.envs.registry import env_layer, fill_env_args, is_batched, make_vec_env
 from bn_mappo.tracking.metrics import Row, read_metrics
 from bn_mappo.training.build import Setup
@@ -35,17 +35,17 @@ def references(config: Config) -> References:
     if not is_batched(config.env):
         return {}
     on_arrays = replace(config, runner="vector")
-    return reference_facts(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
+    return reference_outcomes(make_vec_env(on_arrays, REFERENCE_EPISODES, "reference"), seed=0)
 
 
 def table(rows: References, marked: str) -> str:
     """A line a policy, by rising return: mean return, battles won where there are battles, name."""
     ordered = sorted(rows.items(), key=lambda row: row[1]["return"])
-    has_battles = any("battle_won" in facts for facts in rows.values())
+    has_battles = any("battle_won" in means for means in rows.values())
     lines = [f"     {'return':>10}  {'won':>6}" if has_battles else f"     {'return':>10}"]
-    for name, facts in ordered:
-        won = f"  {facts['battle_won']:>6.1%}" if "battle_won" in facts else f"  {'':>6}" if has_battles else ""
-        lines.append(f"  {'->' if name == marked else '  '} {facts['return']:>10.2f}{won}  {name}")
+    for name, means in ordered:
+        won = f"  {means['battle_won']:>6.1%}" if "battle_won" in means else f"  {'':>6}" if has_battles else ""
+        lines.append(f"  {'->' if name == marked else '  '} {means['return']:>10.2f}{won}  {name}")
     return "\n".join(lines)
 
 
@@ -94,7 +94,7 @@ def draw_pictures(
 
 
 def measured(test: dict[str, float]) -> dict[str, float]:
-    """An evaluation by the names of scripted policies' facts."""
+    """An evaluation by the names that scripted policies' means have."""
     return {name.removeprefix("test_").removesuffix("_mean"): value for name, value in test.items()}
 
 
@@ -103,7 +103,7 @@ def resume_command(config: Config, folder: Path) -> str:
     alg, env = folder.parent.parent.name, folder.parent.name
     layers = load_layers(alg, env, env_layer(env))
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
-    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_facts", "t_max", "name", "plugins"}
+    own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_steps", "t_max", "name", "plugins"}
     values, layers = config.values(), validate(used_values(merge(layers, given_names(config.values())))).values()
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
@@ -125,7 +125,7 @@ def as_word(value: Any) -> str:
 
 
 def report_evaluation(episodes: dict[str, Array], config: Config, folder: Path) -> dict[str, float]:
-    """Print mean, median and interval of every fact of the evaluated episodes; returns them by name."""
+    """Print mean, median and interval of every quantity of the evaluated episodes; returns them by name."""
     n_episodes = len(episodes["return"])
     summary: dict[str, float] = {}
     print(f"\n{n_episodes} episodes, {'greedy' if config.test_greedy else 'sampled'} policy")

@@ -61,10 +61,10 @@ def loss_table(study: Study) -> list[tuple[float, Mean, Mean]]:
     return list(zip(losses, mean_interval(returns), lost, strict=True))
 
 
-def write_summary(study: Study, facts: dict[str, str], path: Path) -> None:
+def write_summary(study: Study, origin: dict[str, str], path: Path) -> None:
     """All means and intervals as JSON."""
     content = {
-        "provenance": facts,
+        "provenance": origin,
         "episodes": len(study.plain),
         "dag": "sampled" if study.plan.is_sampled else "mode",
         "actions": "likeliest" if study.plan.greedy else "sampled",
@@ -82,11 +82,11 @@ def write_summary(study: Study, facts: dict[str, str], path: Path) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def write_page(study: Study, facts: dict[str, str], pictures: dict[str, Path], path: Path) -> None:
+def write_page(study: Study, origin: dict[str, str], pictures: dict[str, Path], path: Path) -> None:
     """One HTML page that needs no other file."""
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     text = page.get_template("study.html").render(
-        facts=facts,
+        origin=origin,
         plan=study.plan,
         n_episodes=len(study.plain),
         is_exact=study.is_exact,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bn_mappo.analysis.policy_study import Mean, Study, mean_interval
 
 mpl.use("Agg")
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8f98"  # told apart by colour-blind eyes too
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8f98"  # distinct for colour-blind eyes too
 MOST_BARS = 45  # edges in one picture
 
 

@@ -1,4 +1,4 @@
-"""Command line: what the messages of a trained DAG policy say, and what they are worth: `python src/analyse.py RUN`."""
+"""Command line: information and value of the messages of a trained DAG policy: `python src/analyse.py RUN`."""
 
 import argparse
 import sys
@@ -50,7 +50,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def analyse(options: argparse.Namespace) -> None:
-    """Measure, write, tell."""
+    """Measure, write the files, print the summary."""
     check(options)
     single_threaded()
     from bn_mappo.analysis.policy_study import Plan, study, total_work
@@ -68,10 +68,10 @@ def analyse(options: argparse.Namespace) -> None:
     with progress(total_work(plan, run.mac.info.n_agents)) as report:
         result = study(run.config, run.mac, plan, run.fraction, report)
     seconds = f"{time.perf_counter() - started:.0f} s"
-    facts = {"run": run.name, "checkpoint": str(run.checkpoint), **provenance(), "time": seconds}
+    origin = {"run": run.name, "checkpoint": str(run.checkpoint), **provenance(), "time": seconds}
     write_tables(result, folder)
-    write_summary(result, facts, folder / "summary.json")
-    write_page(result, facts, draw_all(result, folder), folder / "index.html")
+    write_summary(result, origin, folder / "summary.json")
+    write_page(result, origin, draw_all(result, folder), folder / "index.html")
     print(f"\n{run.name}")
     for name, mean in headline(result).items():
         print(f"  {name.replace('_', ' '):<24} {' '.join(cells(mean))}")

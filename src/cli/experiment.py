@@ -136,8 +136,8 @@ def execute(built: Built, sacred_run: Run) -> dict[str, float]:
     observer = next((o for o in sacred_run.observers if isinstance(o, RunFolder)), None)  # none with Sacred's -u
     folder = observer.path if observer else Path(tempfile.mkdtemp(prefix="unobserved_run_"))
     log = MetricLog(folder, make_sinks(config, folder, sacred_run.log_scalar))
-    if facts := describe(config.env, config.env_args):
-        sacred_run.info["environment"] = facts
+    if about := describe(config.env, config.env_args):
+        sacred_run.info["environment"] = about
     try:
         if config.evaluate:
             return report_evaluation(evaluate_checkpoint(config, setup, folder), config, folder)

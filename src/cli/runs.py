@@ -1,4 +1,4 @@
-"""Command line: bn-mappo runs list|show|compare|plot tells of recorded runs, from their files alone."""
+"""Command line: bn-mappo runs list|show|compare|plot shows recorded runs, from their files alone."""
 
 import argparse
 import sys
@@ -86,7 +86,7 @@ def show_runs(options: argparse.Namespace) -> None:
             last |= {name: value for name, value in row.items() if value is not None}
         repositories = run.run["experiment"].get("repositories") or [{}]
         files = sorted(path.name for path in run.folder.iterdir())
-        facts = {
+        entries = {
             "run": run.folder,
             "status": run.status,
             "started": f"{run.started} UTC on {run.run['host']['hostname']}",
@@ -97,9 +97,9 @@ def show_runs(options: argparse.Namespace) -> None:
             "metrics": f"{len(rows)} rows, {len(last)} names",
             "files": " ".join(files),
         }
-        for label, fact in facts.items():
-            if fact != "":
-                print(f"{label + ':':<11}{fact}")
+        for label, entry in entries.items():
+            if entry != "":
+                print(f"{label + ':':<11}{entry}")
         for name, value in sorted(last.items()):
             print(f"  {name:<32}{value:>16,.6g}")
         for line in (run.run.get("fail_trace") or [])[-1:]:

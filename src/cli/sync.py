@@ -32,7 +32,7 @@ The database is only added to: deleting a folder deletes nothing there."""
 
 
 def sync_run(folder: Path, database: "Database[dict[str, Any]]") -> tuple[str, str]:
-    """Bring the database level with one folder; the outcome in a word, and what there is to tell."""
+    """Bring the database level with one folder; the outcome in a word, and a message."""
     from pymongo.errors import PyMongoError
 
     try:
@@ -51,8 +51,10 @@ def sync_run(folder: Path, database: "Database[dict[str, Any]]") -> tuple[str, s
         return "failed", reason(error)
     except (OSError, ValueError, KeyError) as error:
         return "unreadable", str(error)
-    told = f"run {entry.run_id}: {sent.rows} rows and {sent.files} files sent{', its process had died' if died else ''}"
-    return ("sent" if sent.changed else "level"), told
+    message = (
+        f"run {entry.run_id}: {sent.rows} rows and {sent.files} files sent{', its process had died' if died else ''}"
+    )
+    return ("sent" if sent.changed else "level"), message
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,10 +82,10 @@ def main(arguments: Sequence[str]) -> int:
     outcomes: Counter[str] = Counter()
     console = Console(stderr=True)
     for folder in track(folders, "syncing", console=console, disable=not console.is_terminal):
-        outcome, told = sync_run(folder, database)
+        outcome, message = sync_run(folder, database)
         outcomes[outcome] += 1
         if outcome != "level":
-            print(f"{outcome:>10}  {short_name(folder)}: {told}", flush=True)
+            print(f"{outcome:>10}  {short_name(folder)}: {message}", flush=True)
         if outcome == "failed" and ask(database):
             print("error: the database has gone; run the same command again when it is back", file=sys.stderr)
             break

@@ -57,6 +57,8 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help", "help", "list"):
         from bn_mappo.cli.listing import HELP, listing
 
+        if arguments[0] == "list":
+            load_plugins([])
         print(listing() if arguments[0] == "list" else HELP)
         return 0
     try:
@@ -75,7 +77,7 @@ def main(arguments: list[str]) -> int:
     except SystemExit as stop:
         if isinstance(stop.code, str):  # the usage text of Sacred's command line
             fail(ConfigError(stop.code), 2)
-        if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has told it
+        if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has printed it
             sys.exit(2)
         raise
     return 0

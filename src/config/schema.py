@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.core.declared import Tree, claimed, options_of, parts, prune, to_plain
 from bn_mappo.core.errors import ConfigError, nearest
+from bn_mappo.core.nested import flatten
 from bn_mappo.core.options import Chosen, Count, Natural, Positive, options
 from bn_mappo.core.schedules import KINDS
 from bn_mappo.learners import REGISTRY as LEARNERS
@@ -44,7 +45,7 @@ class Config:
     log_interval: Count
     evaluate: bool
     save_replay: bool
-    save_facts: bool
+    save_steps: bool
     report: bool
     save_model: bool
     save_model_interval: Count
@@ -65,7 +66,7 @@ class Config:
         LEARNERS[self.learner.name].check_games(self.learner.options, self.batch_size_run)  # type: ignore[attr-defined]
         if self.evaluate and not self.checkpoint_path:
             raise ConfigError("evaluate=True needs checkpoint_path=FOLDER, the run to evaluate")
-        for key in ("save_replay", "save_facts"):
+        for key in ("save_replay", "save_steps"):
             if getattr(self, key) and not self.evaluate:
                 raise ConfigError(f"{key}=True needs evaluate=True: it is evaluated games that are kept")
 
@@ -83,13 +84,13 @@ def unused_keys(values: dict[str, Any], tree: Tree, prefix: str = "") -> Iterato
     """Keys, with dots, that mean nothing to this run."""
     for key, value in values.items():
         if key not in tree:
-            yield prefix + key
+            yield from (prefix + name for name in flatten({key: value}))
         elif tree[key] and isinstance(value, dict):
             yield from unused_keys(value, tree[key], f"{prefix}{key}.")
 
 
 def validate(values: dict[str, Any]) -> Config:
-    """Plain data -> Config; every mistake is told in one ConfigError."""
+    """Plain data -> Config; all mistakes are reported in one ConfigError."""
     unused = list(unused_keys(values, claimed(Config, values)))
     if unused:
         chosen = ", ".join(f"{key}={values[key]}" for key in ("mac", "learner"))

@@ -208,8 +208,8 @@ class DAGMAC(BasicMAC):
             return self.actor.logits(own)
         inputs = self.message_inputs(obs, actions).transpose(0, 1)  # [N, M, .]
         messages = self.actor.listening.messages(inputs)  # [N, M, .]
-        heard = self.actor.listening.listen(adjacency, messages)  # [N, M, .]
-        return self.actor.logits(own, heard)
+        aggregated = self.actor.listening.aggregate_parents(adjacency, messages)  # [N, M, .]
+        return self.actor.logits(own, aggregated)
 
     def rebuild(self, batch: EpisodeBatch, fraction: float, generators: Generators) -> DAG:
         """The DAGs of recorded steps from present logits and recorded (or, on request, fresh) noise."""

@@ -50,6 +50,7 @@ def check_env_args(name: str, env_args: dict[str, Any]) -> dict[str, Any]:
 def is_batched(name: str) -> bool:
     """Whether an environment is written on arrays of games."""
     entry = REGISTRY[name]
+    entry = entry.func if isinstance(entry, functools.partial) else entry
     return isinstance(entry, type) and issubclass(entry, BatchedGame)
 
 

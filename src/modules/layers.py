@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 RELU_GAIN = sqrt(2)
-OUTPUT_GAIN = 0.01  # small first outputs: a nearly uniform policy
+OUTPUT_GAIN = 0.01  # small initial outputs: a nearly uniform policy
 
 
 class _PerAgentLinear(torch.autograd.Function):
     """y_i = x_i W_i^T + b_i for each agent i; x [N, M, inputs], W [N, outputs, inputs], b [N, outputs].
 
-    A product with one thin side takes up to six times longer in one order of its factors than in the other: `affine`
-    and the gradient of W each choose the faster.
+    If one side of a matrix product is narrow, one order of its factors can be six times slower than the other. `affine`
+    and the gradient of W each choose the faster order.
     """
 
     @staticmethod
@@ -48,8 +48,8 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 class AgentLinear(nn.Module):
     """y = W_i x + b_i for each agent i, with `groups` sets of weights: 1 (shared by all agents) or N.
 
-    Agents come first in its tensors, so that each one's rows lie together. Orthogonal weights, drawn from `generator`;
-    zero biases.
+    The agent axis comes first in its tensors, so that the rows of each agent are contiguous. The weights are
+    orthogonal, drawn from `generator`; the biases are zero.
     """
 
     def __init__(

@@ -130,7 +130,7 @@ def write_report(
     panel: Panel, curves: Sequence[Curves], outcomes: Sequence[Outcome], folder: Path, seconds: float
 ) -> None:
     """summary.json and report.md."""
-    facts = provenance()
+    origin = provenance()
     steps = int(curves[0].steps[-1])
     rows = [
         [
@@ -147,7 +147,7 @@ def write_report(
     header = ["variant", "what it changes", "settings", "seeds", "greedy return", "P(better without it)", "with it"]
     sections = [
         "# Ablations: what each defect of the released code does",
-        listed(facts),
+        listed(origin),
         f"This command took {seconds:.0f} s; runs that it found finished were not run again.",
         f"{panel.title}, learned DAG, {steps:,} environment steps a run. A run counts with the mean of its evaluations "
         f"in the last {panel.tail:.0%} of its steps. Interquartile means over seeds, with 95 % bootstrap intervals.",
@@ -156,7 +156,7 @@ def write_report(
     ]
     (folder / "report.md").write_text("\n\n".join(sections) + "\n")
     summary = {
-        "facts": facts,
+        "provenance": origin,
         "seconds": round(seconds, 1),
         "env_steps": steps,
         "results": [

@@ -25,7 +25,7 @@ class Figure3:
     plan: Plan
     curves: list[Curves]
     demonstrations: list[Demonstration]
-    facts: dict[str, str]  # provenance
+    origin: dict[str, str]  # provenance
     seconds: float
     peak_memory_mib: float
 
@@ -62,7 +62,7 @@ def summary(result: Figure3) -> dict[str, object]:
         for d in result.demonstrations
     ]
     return {
-        "provenance": result.facts,
+        "provenance": result.origin,
         "seconds": result.seconds,
         "peak_memory_mib": result.peak_memory_mib,
         "seeds": result.plan.seeds,

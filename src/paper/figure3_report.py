@@ -41,14 +41,14 @@ def render_report(result: Figure3) -> str:
 
 def _provenance(result: Figure3) -> str:
     plan = result.plan
-    facts = [
-        listed(result.facts),
+    origin = [
+        listed(result.origin),
         f"- seeds: {len(plan.seeds)} ({plan.seeds[0]} to {plan.seeds[-1]}), theta from a standard normal",
         f"- {plan.iterations} iterations, evaluated every {plan.evaluate_every}; step: {plan.step}"
         + (f" ({RELEASED_STEP} * S / N on a normalised mu)" if plan.step == "released" else ""),
         f"- time: {result.seconds:.0f} s in all; peak memory {result.peak_memory_mib:.0f} MiB",
     ]
-    return "\n".join(facts)
+    return "\n".join(origin)
 
 
 def _final_table(curves: Sequence[Curves]) -> str:

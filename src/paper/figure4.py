@@ -63,12 +63,12 @@ def write_figure4(panels: Sequence[Panel], curves: list[Curves], folder: Path, s
         (c.panel.key, c.variant, metric): interquartile_mean(c.final(metric)) for c in curves for metric in c.values
     }
     comparisons = compare(curves)
-    facts = provenance()
+    origin = provenance()
     draw_figure4(curves, marks, folder / "fig4")
     write_csv(curves, folder / "fig4.csv")
     write_marl_eval(curves, folder / "marl_eval.json")
     summary = {
-        "facts": facts,
+        "provenance": origin,
         "seconds": round(seconds, 1),
         "references": marks,
         "results": [
@@ -81,7 +81,7 @@ def write_figure4(panels: Sequence[Panel], curves: list[Curves], folder: Path, s
         ],
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    (folder / "report.md").write_text(render_report(panels, curves, finals, comparisons, marks, facts, seconds))
+    (folder / "report.md").write_text(render_report(panels, curves, finals, comparisons, marks, origin, seconds))
 
 
 def compare(curves: Sequence[Curves]) -> list[Comparison]:
@@ -98,8 +98,8 @@ def panel_references(panel: Panel) -> dict[str, float]:
     """Returns of scripted policies, where the panel shows returns."""
     if panel.metrics[0].name != "test_return_mean":
         return {}
-    facts = references(validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
-    return {name: means["return"] for name, means in facts.items()}
+    known = references(validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
+    return {name: means["return"] for name, means in known.items()}
 
 
 def render_report(
@@ -108,14 +108,14 @@ def render_report(
     finals: dict[tuple[str, str, str], Estimate],
     comparisons: Sequence[Comparison],
     marks: dict[str, dict[str, float]],
-    facts: dict[str, str],
+    origin: dict[str, str],
     seconds: float,
 ) -> str:
     """The report in Markdown."""
     sections = [
         "# Figure 4: what a learned DAG earns",
         CLAIM,
-        listed(facts),
+        listed(origin),
         f"This command took {seconds:.0f} s; runs that it found finished were not run again.",
         "![figure 4](fig4.png)",
     ]

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bn_mappo.analysis.comparison import interquartile_means
+from bn_mappo.analysis.pictures import mark_references
 from bn_mappo.paper.results import Curves
 
 mpl.use("Agg")
@@ -57,10 +58,8 @@ def _draw_values(axis: Axes, curves: Sequence[Curves], marks: dict[str, float]) 
     second_half = np.concatenate([c.values[metric.name][:, len(c.steps) // 4 :].ravel() for c in curves])
     low, high = np.quantile(second_half, 0.01), max(second_half.max(), *marks.values(), -np.inf)
     axis.set_ylim(low - 0.15 * (high - low), high + 0.06 * (high - low))
-    for name, value in marks.items():
-        if value > axis.get_ylim()[0]:
-            axis.axhline(value, color="#8a8f98", linewidth=0.8, linestyle=":")
-            axis.annotate(name, (0.99, value), xycoords=("axes fraction", "data"), fontsize=7, ha="right", va="bottom")
+    bottom, top = axis.get_ylim()
+    mark_references(axis, {name: value for name, value in marks.items() if value > bottom}, bottom, top)
     axis.set_title(panel.title)
     axis.set_ylabel(metric.label)
 

@@ -26,7 +26,7 @@ from bn_mappo.paper.grid import run_grid
 mpl.use("Agg")
 FRAMES_A_SECOND = 1
 STEPS_OF_A_RUN, STEPS_OF_A_QUICK_RUN = 1_000_000, 50_000
-CLAIM = "The paper's figure 5 shows one DAG that was learned on Aloha: who hears whom changes with the backlogs."
+CLAIM = "The paper's figure 5 shows one DAG that was learned on Aloha: who sees whose action changes with the backlogs."
 
 
 class Scene(NamedTuple):
@@ -61,7 +61,7 @@ def make_figure5(run: TrainedPolicy, steps: Sequence[int] | None, agent: int, fo
     animate(scene, run.name, folder / "fig5.gif")
     write_csv(scene, folder / "fig5.csv")
     shares = edge_shares(run, scene)
-    summary = {"facts": provenance(), "run": run.name, "checkpoint": run.checkpoint.name, **shares}
+    summary = {"provenance": provenance(), "run": run.name, "checkpoint": run.checkpoint.name, **shares}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     (folder / "report.md").write_text(render_report(run, shares))
 

@@ -81,7 +81,7 @@ class Cell:
         folder, resumed = self.run_folder(root), []
         if folder is not None and any((folder / "checkpoints").glob("step_*.pt")):
             resumed = [f"checkpoint_path={folder}"]
-        fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}"]
+        fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}", "report=False"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
         preset = [self.preset] if self.preset else []
         return [sys.executable, str(MAIN), *flags, *preset, *fixed, *self.overrides, *resumed]
@@ -125,7 +125,7 @@ def run_grid(cells: Sequence[Cell], root: Path, workers: int) -> list[Cell]:
                         del running[cell]
                         if process.returncode != 0 or not cell.is_done(root):
                             failed.append(cell)
-                tell(report, known, root, waiting, running, failed)
+                report_steps(report, known, root, waiting, running, failed)
         finally:
             for process in running.values():
                 process.terminate()
@@ -146,7 +146,7 @@ def start(cell: Cell, root: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def tell(
+def report_steps(
     report: Callable[[float, str], None],
     known: dict[Cell, int],
     root: Path,

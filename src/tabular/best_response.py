@@ -27,7 +27,7 @@ class BestResponse(NamedTuple):
 
 
 class NashCertificate(NamedTuple):
-    """Whether no agent gains more than the tolerance, with the evidence."""
+    """Whether no agent can gain more than the tolerance, with the numbers behind it."""
 
     is_nash: npt.NDArray[np.bool_]  # [B]
     gap: Array  # Nash-gap, [B]
@@ -39,12 +39,12 @@ def best_response(game: Game, others: Array, observed: tuple[int, ...], agent: i
     """max over pi'^i of V, by policy iteration on the MDP with augmented state (s, a^P) (paper section 7).
 
     With w(a | s) = prod_{j != i} pi^j, q(s, a^P, a^i) = sum over the other actions of w(a | s) Q(s, a). The parents do
-    not react to a^i and the children do, both through w, so the greedy reply maximises q for each (s, a^P), and
+    not react to a^i, but the children do; w contains both. So the greedy reply maximises q for each (s, a^P), and
     V(s) = sum_{a^P} max_{a^i} q at the optimum. Evaluation is exact; the Bellman residual e bounds the error by
     e / (1 - gamma).
 
-    Arguments: others = w, [*A or 1, B, S]; observed = the agents whose actions the reply sees, with the agent itself;
-    values = V [B, S] of any policy, where the iteration starts.
+    others = w, [*A or 1, B, S]; observed = the agents whose actions the reply depends on, including the agent itself;
+    values = V [B, S] of any policy, with which the iteration starts.
     """
     for _ in range(MAX_SWEEPS):
         q = sum_out(others * action_values(game, values), observed)  # [*d, B, S]
@@ -63,8 +63,8 @@ def nash_gains(
 ) -> tuple[Array, float]:
     """max_{pi'^i} V_{pi'^i, pi^-i}(mu) - V_pi(mu) for each agent, [N, B], and a bound on its error.
 
-    `augmented`: the reply may depend on (s, a^P). `state_only`: on s alone, as in the released code; that is the weaker
-    condition, and its gain is negative where the agent's own use of its parents' actions is worth more.
+    `augmented`: the reply may depend on (s, a^P). `state_only`: it depends on s alone, as in the released code. This is
+    the weaker condition; its gain is negative if the agent's present use of its parents' actions is worth more.
     """
     current = start_value(game, evaluation.values)  # [B]
     gains, bounds = [], []
@@ -90,5 +90,5 @@ def certify_nash(game: Game, adjacency: Adjacency, logits: Tables, tolerance: fl
 
 
 def _one_hot(choice: npt.NDArray[np.int64], n_actions: int, axis: int) -> Array:
-    """1 at the chosen action, along a new axis there."""
+    """One-hot encoding of the choice along a new axis at that position."""
     return np.stack([choice == action for action in range(n_actions)], axis=axis).astype(np.float64)

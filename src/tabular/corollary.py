@@ -1,4 +1,4 @@
-"""Corollary 5.8 on two one-state games of two agents along the complete DAG: visitation kept, and visitation lost."""
+"""Corollary 5.8 on two one-state games of two agents along the full DAG: with and without lost visitation."""
 
 from typing import NamedTuple
 
@@ -14,15 +14,15 @@ from bn_mappo.tabular.policy import normal_logits
 
 OPTIMAL_POA = 0.99  # a run at or above this counts as optimal
 STEP_SIZE = 0.5
-START_SPREAD = 3.0  # standard deviation of theta at the start: wide, so that some starts are lopsided
+START_SPREAD = 3.0  # standard deviation of theta at the start: large, so that some starts are strongly biased
 
-# Pay for (a^1, a^2). In `equal` both agreements are optimal, so agent 1 may go on playing both actions at an optimum;
-# in `unequal` only (0, 0) is, so every optimal policy gives up a^1 = 1, and a run may give up a^1 = 0 too early.
+# Reward of (a^1, a^2). In `equal` both agreements are optimal, so agent 1 can play both actions at an optimum. In
+# `unequal` only (0, 0) is optimal, so every optimal policy gives up a^1 = 1, and a run may give up a^1 = 0 too early.
 PAYOFFS = {"equal": [[1.0, 0.0], [0.0, 1.0]], "unequal": [[3.0, 0.0], [0.0, 2.0]]}
 
 
 class Demonstration(NamedTuple):
-    """The end of all runs on one game."""
+    """The final policies of all runs on one game."""
 
     game: str
     poa: Array  # [B]
@@ -30,11 +30,11 @@ class Demonstration(NamedTuple):
 
 
 class Contingency(NamedTuple):
-    """Numbers of runs: optimal ones of all, by what became of their augmented states."""
+    """Numbers of optimal runs and of all runs, grouped by whether augmented states were lost."""
 
     kept: tuple[int, int]  # nothing lost: (optimal, all)
-    lost_right: tuple[int, int]  # some lost, each with a best action in place
-    lost_wrong: tuple[int, int]  # some lost with a wrong action in place
+    lost_right: tuple[int, int]  # some lost, but the policy plays a best action in each of them
+    lost_wrong: tuple[int, int]  # some lost, with a wrong action in at least one of them
 
 
 def one_state_game(name: str) -> Game:
@@ -43,7 +43,7 @@ def one_state_game(name: str) -> Game:
 
 
 def demonstrate(name: str, n_seeds: int, iterations: int) -> Demonstration:
-    """Ascend on one of the games from wide random starts."""
+    """Run gradient ascent on one of the games from random starts with a large spread."""
     game, dag = one_state_game(name), named_dag("full", 2)
     start = [START_SPREAD * table for table in normal_logits(game, dag, range(n_seeds))]
     *_, last = ascend(game, dag, start, STEP_SIZE, iterations, evaluate_every=iterations)

@@ -1,4 +1,4 @@
-"""Which augmented states (s, a^P) a policy still visits: the assumption of Corollary 5.8, counted."""
+"""Counts the augmented states (s, a^P) that a policy still visits: the assumption of Corollary 5.8."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from bn_mappo.tabular.gradient import action_probability, conditional_action_val
 from bn_mappo.tabular.policy import table_shape
 
 LOST_BELOW = 0.01  # probability that the parents play a^P in s; d(s) itself is at least (1 - gamma) mu(s)
-WRONG_ABOVE = 0.01  # of r_max - r_min: what the agent's own policy gives up in (s, a^P), against its best action there
+WRONG_ABOVE = 0.01  # of r_max - r_min: the regret of the agent's policy in (s, a^P), against its best action there
 
 
 class Coverage(NamedTuple):
@@ -26,8 +26,9 @@ class Coverage(NamedTuple):
 def coverage(game: Game, adjacency: Adjacency, evaluation: Evaluation) -> Coverage:
     """Count the augmented states without visitation (paper, assumption 5.6).
 
-    A policy gradient step moves theta^i[s, a^P, .] in proportion to d(s, a^P) = d(s) Pr(a^P | s), so a state that is
-    lost before the agent has learned to act in it stays wrong; one that is not worth visiting does no harm.
+    A policy gradient step changes theta^i[s, a^P, .] in proportion to d(s, a^P) = d(s) Pr(a^P | s). So if a state is
+    lost before the agent has learned to act in it, its policy there stays wrong. A state not worth visiting does no
+    harm.
     """
     total = 0
     lost = np.zeros(len(evaluation.values), dtype=np.int64)  # [B]

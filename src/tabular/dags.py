@@ -41,10 +41,10 @@ def check_adjacency(adjacency: npt.ArrayLike, n_agents: int) -> Adjacency:
 
 
 def parents(adjacency: Adjacency, agent: int) -> tuple[int, ...]:
-    """P^i, ascending."""
+    """P^i, the parents of the agent, in ascending order."""
     return tuple(int(j) for j in np.flatnonzero(adjacency[:, agent]))
 
 
 def family(adjacency: Adjacency, agent: int) -> tuple[int, ...]:
-    """P^i+ = P^i with i, ascending."""
+    """P^i+, the agent and its parents, in ascending order."""
     return tuple(sorted((*parents(adjacency, agent), agent)))

@@ -9,7 +9,7 @@ from bn_mappo.tabular.policy import Tables, joint_policy, local_policies
 
 
 class Evaluation(NamedTuple):
-    """What a policy is worth; names as in the paper, section 5."""
+    """Values and visitation of a policy, in the notation of section 5 of the paper."""
 
     policies: Tables  # of [*d, B, S]
     joint: Array  # pi(a | s), [*A, B, S]
@@ -19,7 +19,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(game: Game, logits: Tables) -> Evaluation:
-    """Everything that the gradient needs, for theta given as Tables of [*d, B, S]."""
+    """All quantities that the gradient needs, for theta given as Tables of [*d, B, S]."""
     policies = local_policies(logits)
     joint = joint_policy(policies)  # [*A, B, S]
     system = discounted_system(game, joint)  # [B, S, S']
@@ -30,7 +30,7 @@ def evaluate(game: Game, logits: Tables) -> Evaluation:
 def state_chain(game: Game, joint: Array) -> Array:
     """P_pi(s' | s) = sum_a pi(a | s) P(s' | s, a) of the joint policy [*A, B, S], as [B, S, S'].
 
-    Where P forgets the state this is one matrix product; else one per state.
+    If P does not depend on the state this is one matrix product, otherwise one per state.
     """
     flat = joint.reshape(-1, *joint.shape[-2:])  # [K, B, S]
     if game.forgets_state:

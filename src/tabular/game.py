@@ -1,7 +1,7 @@
 """A finite cooperative Markov game as arrays, checked once when it is made.
 
 Layout of every array in `tabular`: one leading axis per agent's action, then seeds B, then states S. Sums over actions
-are then sums over leading axes, which run over contiguous blocks of B * S numbers whatever the number of actions is.
+are then sums over leading axes, which run over contiguous blocks of B * S numbers for any number of actions.
 `*A` in a shape comment stands for A_1, ..., A_N and K for their product, the number of joint actions.
 """
 
@@ -22,7 +22,7 @@ PROBABILITY_TOLERANCE = 1e-8  # how far a row of probabilities may sum from 1
 
 @dataclass(frozen=True)
 class Game:
-    """Owns the arrays of one game; never a policy.
+    """Owns the arrays of one game; holds no policy.
 
     transition [K, S, S'] or, where it does not depend on the state, [K, 1, S'];
     reward [*A, 1, S], with 1 for the actions on which it does not depend; mu [S].
@@ -59,7 +59,7 @@ class Game:
 
 
 class TabularModel(NamedTuple):
-    """A game as arrays, and what agents and critic see in each of its states."""
+    """A game as arrays, and the observations of agents and critic in each of its states."""
 
     game: Game
     observation: Observation  # of the S states in place of B games
@@ -68,7 +68,7 @@ class TabularModel(NamedTuple):
 def game_from_arrays(
     transition: npt.ArrayLike, reward: npt.ArrayLike, gamma: float, mu: npt.ArrayLike, name: str = "game"
 ) -> Game:
-    """The game of P [S, A_1, ..., A_N, S'], r [S, A_1, ..., A_N] or [S], gamma, mu [S]; ConfigError if they clash."""
+    """The game of P [S, A_1, ..., A_N, S'], r [S, A_1, ..., A_N] or [S], gamma, mu [S]; ConfigError on a mismatch."""
     p, r, start = (_as_floats(key, value) for key, value in (("P", transition), ("r", reward), ("mu", mu)))
     if p.ndim < 3 or p.shape[0] != p.shape[-1]:
         raise ConfigError(f"P has shape {list(p.shape)}; it must be [S, A_1, ..., A_N, S] with at least one agent")

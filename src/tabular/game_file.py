@@ -12,7 +12,7 @@ KEYS = ("P", "r", "gamma", "mu")
 
 
 def load_game(path: str | Path) -> Game:
-    """The game in the file; ConfigError says what is wrong with it."""
+    """The game in the file; ConfigError if the file is not valid."""
     file = Path(path)
     if not file.is_file():
         raise ConfigError(f"no game file at '{file}'")

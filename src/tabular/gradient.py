@@ -9,7 +9,7 @@ from bn_mappo.tabular.policy import Tables
 
 
 def sum_out(array: Array, kept: tuple[int, ...]) -> Array:
-    """Sum [*A, B, S] over the actions of all agents but the kept ones; the axes stay, with size 1."""
+    """Sum [*A, B, S] over the actions of all agents except the kept ones; the summed axes keep size 1."""
     dropped = tuple(axis for axis in range(array.ndim - 2) if axis not in kept)
     return array.sum(axis=dropped, keepdims=True) if dropped else array
 

@@ -16,7 +16,7 @@ def single_agent_view(game: Game) -> Game:
 
 
 def optimal_values(game: Game) -> Array:
-    """max_pi V_pi(s) over all joint policies, [S], by exact policy iteration: one agent that plays everyone."""
+    """max_pi V_pi(s) over all joint policies, [S], by exact policy iteration of one central agent."""
     central = single_agent_view(game)
     no_others = np.ones((1, 1, game.n_states))  # [1, B = 1, S]
     return best_response(central, no_others, (0,), 0, np.zeros((1, game.n_states))).values[0]

@@ -21,8 +21,8 @@ def normal_logits(game: Game, adjacency: Adjacency, seeds: Sequence[int]) -> Tab
     """Standard normal theta for each seed, shared between DAGs: Tables of [*d, B, S].
 
     For each (seed, agent) one number is drawn for every (a^-i, a^i, s); a DAG uses those with action 0 for non-parents.
-    So each entry is standard normal, and runs of one seed along two DAGs start from common numbers: differences
-    between DAGs can be taken seed by seed, and agents with the same parents in both start from the same policy.
+    So each entry is standard normal, and runs of one seed along two DAGs share their random numbers: differences
+    between DAGs can be computed seed by seed, and agents with the same parents in both start from the same policy.
     """
     tables = []
     for agent in range(game.n_agents):

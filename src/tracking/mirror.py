@@ -34,7 +34,7 @@ class Mirror(RunObserver):
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._entry: DatabaseEntry | None = None
-        self._is_level, self._has_warned = False, not answers  # the user is told once
+        self._is_level, self._has_warned = False, not answers  # the user is warned once
 
     def started_event(self, *args: Any, **kwargs: Any) -> None:
         """Start to follow the folder."""
@@ -101,12 +101,12 @@ def preflight(config: Config, url: str) -> bool:
     problem = ask(open_database(url))
     if problem is None:
         return True
-    told = f"MongoDB at {mask(url)} does not answer ({problem}; asked for {time.monotonic() - begin:.1f} s)."
+    message = f"MongoDB at {mask(url)} does not answer ({problem}; asked for {time.monotonic() - begin:.1f} s)."
     if config.mongo_required:
         raise ConfigError(
-            f"{told}\nStart it, correct mongo_url, or set mongo_required=False to go on with files alone."
+            f"{message}\nStart it, correct mongo_url, or set mongo_required=False to go on with files alone."
         )
-    print(f"warning: {told} The run is recorded in files, and mirrored when it answers.", file=sys.stderr)
+    print(f"warning: {message} The run is recorded in files, and mirrored when it answers.", file=sys.stderr)
     return False
 
 

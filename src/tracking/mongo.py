@@ -248,13 +248,13 @@ class DatabaseEntry:
         for name, new in added.items():
             arrays = dict(zip(("steps", "values", "timestamps"), map(list, zip(*new, strict=True)), strict=True))
             selected: dict[str, Any] = {"_id": self._metric_id(name)}
-            facts = {"run_id": self.run_id, "name": name, "key": key, "stride": self._stride[name]}
+            identity = {"run_id": self.run_id, "name": name, "key": key, "stride": self._stride[name]}
             if name in held:
                 selected["steps"] = {"$size": held[name]}
                 push = {field: {"$each": items} for field, items in arrays.items()}
                 messages.append(UpdateOne(selected, {"$push": push}))
             else:
-                messages.append(UpdateOne(selected, {"$set": {**facts, **arrays}}, upsert=True))
+                messages.append(UpdateOne(selected, {"$set": {**identity, **arrays}}, upsert=True))
             held[name] = held.get(name, 0) + len(new)
         return messages, held, is_new
 
@@ -269,8 +269,8 @@ class DatabaseEntry:
         self._artifacts, n_sent = [], 0
         for name in names:
             path = self.folder / name
-            facts = path.stat()
-            file_id = object_id("file", self.run_id, name, facts.st_size, facts.st_mtime_ns)
+            stat = path.stat()
+            file_id = object_id("file", self.run_id, name, stat.st_size, stat.st_mtime_ns)
             self._artifacts.append({"name": name, "file_id": file_id})
             if file_id in known or self.files.exists(file_id):
                 continue

@@ -1,4 +1,4 @@
-"""Runs as their files tell them: found, read, filtered. A broken folder is told and never stops the others."""
+"""Recorded runs: found and read from their files alone. A broken folder is reported and never stops the others."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ BOOKKEEPING_PREFIXES = ("mongo_", "wandb_", "use_", "save_model")  # they do not
 
 @dataclass
 class RecordedRun:
-    """One run's folder, read; `problem` tells why where it cannot be."""
+    """One run's folder, read; `problem` says why where it cannot be."""
 
     folder: Path
     run: dict[str, Any] = field(default_factory=dict)

@@ -53,7 +53,7 @@ class RunFolder(FileStorageObserver):
         """Leave it to `MetricLog`: Sacred rewrites all metrics every ten seconds."""
 
     def heartbeat_event(self, *args: Any, **kwargs: Any) -> None:
-        """A full disk is met, and told, by the training loop; Sacred would switch this observer off."""
+        """The training loop meets and reports a full disk; Sacred would switch this observer off."""
         with suppress(OSError):  # it is tried again in ten seconds
             super().heartbeat_event(*args, **kwargs)
 

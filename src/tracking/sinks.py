@@ -87,7 +87,7 @@ def check_packages(config: Config) -> None:
 
 
 def make_sinks(config: Config, folder: Path, log_scalar: Callable[[str, float, int], Any]) -> list[Sink]:
-    """The sinks that the configuration asks for; one that cannot start is told and left out."""
+    """The sinks that the configuration asks for; one that cannot start is reported and left out."""
     sinks: list[Sink] = [SacredScalars(log_scalar)]
     if config.use_tensorboard:
         sinks.append(TensorBoard(folder))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,10 +32,12 @@ class ActingLoop:
     def play(self, selection: Selection) -> StepResult:
         """Let the agents act; games that end with it stand at the start of their next episode."""
         result = self.env.step(selection.actions.cpu().numpy())
-        done = torch.from_numpy(result.terminated | result.truncated).to(self.device)  # [B]
+        done = result.terminated | result.truncated  # [B]
         self.observation, self.hidden = result.observation, selection.hidden
-        self.episode_start = done.float()
-        self.last_actions = selection.actions.masked_fill(done.unsqueeze(-1), -1)
+        self.episode_start = torch.from_numpy(done.astype(np.float32)).to(self.device)
+        self.last_actions = selection.actions
+        if done.any():
+            self.last_actions = selection.actions.masked_fill(self.episode_start.bool().unsqueeze(-1), -1)
         return result
 
     def state_dict(self) -> dict[str, Any]:
@@ -58,10 +61,12 @@ class ActingLoop:
 
 def to_step(observation: Observation, last_actions: Tensor, episode_start: Tensor, device: torch.device) -> Step:
     """What the games show, as tensors on the device."""
-    return Step(**to_tensors(observation, device), last_actions=last_actions, episode_start=episode_start)
-
-
-def to_tensors(observation: Observation, device: torch.device) -> dict[str, Any]:
-    """The fields of an observation, on the device; None stays None."""
-    fields = observation._asdict().items()
-    return {name: None if value is None else torch.from_numpy(value).to(device) for name, value in fields}
+    avail_actions, active = observation.avail_actions, observation.active
+    return Step(
+        obs=torch.from_numpy(observation.obs).to(device),
+        state=torch.from_numpy(observation.state).to(device),
+        avail_actions=None if avail_actions is None else torch.from_numpy(avail_actions).to(device),
+        last_actions=last_actions,
+        episode_start=episode_start,
+        active=None if active is None else torch.from_numpy(active).to(device),
+    )

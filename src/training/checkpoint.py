@@ -114,7 +114,7 @@ def check_resumes(path: Path, checkpoint: dict[str, Any], present: dict[str, Any
 def describe_difference(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:
     """Keys of the configuration in which a resumed run differs from the one that wrote its checkpoint."""
     ignored = {"checkpoint_path", "load_step", "evaluate", "name", "local_results_path", "t_max"}
-    ignored |= {"save_replay", "save_facts", "report"}
+    ignored |= {"save_replay", "save_steps", "report"}
     relevant = present.keys() - ignored
     before, now = ({key: values[key] for key in values if key in relevant} for values in (saved, present))
     return [f"{key}: {json.dumps(old)} -> {json.dumps(new)}" for key, (old, new) in differences(before, now).items()]

@@ -11,7 +11,7 @@ from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.data.batch import BatchRecorder, EpisodeBatch, Following, Scheme
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.acting import ActingLoop, to_tensors
+from bn_mappo.training.acting import ActingLoop
 from bn_mappo.training.checkpoint import to_arrays
 from bn_mappo.training.episode_stats import EpisodeStats
 
@@ -39,7 +39,7 @@ class Collector:
             noise = {name: values[t] for name, values in noise_of.items()}
             step, selection = games.select(noise, fraction)
             result = games.play(selection)
-            self.recorder.add({**noise, **known_fields(step, selection, result)})
+            self.recorder.add({**noise, **known_fields(step, selection, result), **selection.recorded})
             self.stats.add(result)
             if result.lost is not None:
                 for game in np.flatnonzero(result.lost):
@@ -51,7 +51,8 @@ class Collector:
 
     def following(self, cuts: list[tuple[int, Array, Observation]]) -> Following:
         """What came after the last step, and the last observations of the episodes that were cut off."""
-        last = {name: x for name, x in to_tensors(self.games.observation, self.device).items() if x is not None}
+        now = self.games.observation._asdict().items()
+        last = {name: torch.from_numpy(x).to(self.device) for name, x in now if x is not None}
         rows = [np.stack([games, np.full_like(games, t)], axis=1) for t, games, _ in cuts]
         final_rows = torch.from_numpy(np.concatenate(rows or [np.zeros((0, 2), np.int64)])).to(self.device)
         final = {
@@ -73,7 +74,16 @@ class Collector:
 
 
 def known_fields(step: Step, selection: Selection, result: StepResult) -> dict[str, Tensor]:
-    """Everything but noise that can be recorded of one step, [B, ...] each."""
-    shown = {name: value for name, value in step._asdict().items() if value is not None}
-    outcome = {name: torch.from_numpy(getattr(result, name)) for name in ("reward", "terminated", "truncated")}
-    return {**shown, "actions": selection.actions, **outcome, **selection.recorded}
+    """What can be recorded of one step of any controller, [B, ...] each."""
+    fields = {
+        "obs": step.obs,
+        "state": step.state,
+        "episode_start": step.episode_start,
+        "last_actions": step.last_actions,
+        "actions": selection.actions,
+        "reward": torch.from_numpy(result.reward),
+        "terminated": torch.from_numpy(result.terminated),
+        "truncated": torch.from_numpy(result.truncated),
+    }
+    masks = {"avail_actions": step.avail_actions, "active": step.active}
+    return fields | {name: mask for name, mask in masks.items() if mask is not None}

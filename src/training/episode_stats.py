@@ -23,8 +23,8 @@ class EpisodeStats:
         if not done.any():
             return np.zeros(0, dtype=np.int64)
         games = np.flatnonzero(done if result.lost is None else done & ~result.lost)
-        facts = {"return": self.running_return, "ep_length": self.running_length, **result.info}
-        for name, values in facts.items():
+        outcomes = {"return": self.running_return, "ep_length": self.running_length, **result.info}
+        for name, values in outcomes.items():
             self.finished.setdefault(name, []).append(values[games].astype(np.float64))
         self.running_return[done] = 0.0
         self.running_length[done] = 0

@@ -11,7 +11,7 @@ from bn_mappo.training.acting import ActingLoop
 from bn_mappo.training.episode_stats import EpisodeStats
 
 
-class Watcher:
+class StepObserver:
     """Is shown every step of an evaluation. A subclass overrides what it needs; `counts` [B]: the game's present
     episode is one of those that are evaluated."""
 
@@ -30,7 +30,7 @@ def evaluate(
     t_env: int,
     greedy: bool,
     fraction: float,
-    watcher: Watcher | None = None,
+    observer: StepObserver | None = None,
 ) -> dict[str, Array]:
     """Play n_episodes; returns `return`, `ep_length` and the infos of each, [n_episodes].
 
@@ -46,11 +46,11 @@ def evaluate(
     kept: dict[str, list[Array]] = {}
     while quota.any():
         step, selection = games.select(mac.draw_noise(n_games, generators, fraction, greedy), fraction)
-        if watcher is not None:
-            watcher.before(step, selection, quota > 0)
+        if observer is not None:
+            observer.before(step, selection, quota > 0)
         result = games.play(selection)
-        if watcher is not None:
-            watcher.after(result, quota > 0)
+        if observer is not None:
+            observer.after(result, quota > 0)
         ended = stats.add(result)
         if len(ended):
             counts = quota[ended] > 0

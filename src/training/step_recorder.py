@@ -10,12 +10,12 @@ from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.core.files import write_whole
 from bn_mappo.core.specs import Array, StepResult
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.evaluator import Watcher
+from bn_mappo.training.evaluator import StepObserver
 
-STEPS_FILE = "evaluation_facts.npz"
+STEPS_FILE = "evaluation_steps.npz"
 
 
-class StepRecorder(Watcher):
+class StepRecorder(StepObserver):
     """Keeps the steps of the episodes that are evaluated, and of no others. Changes nothing of them.
 
     `columns` returns arrays with the K steps of all episodes on the first axis:
@@ -75,6 +75,6 @@ class StepRecorder(Watcher):
 
 
 def write_steps(columns: dict[str, Array], episodes: dict[str, Array], folder: Path) -> Path:
-    """evaluation_facts.npz in the run's folder; what `evaluate` returns of each episode is in it as episode_NAME."""
+    """evaluation_steps.npz in the run's folder; what `evaluate` returns of each episode is in it as episode_NAME."""
     everything: dict[str, Any] = {**columns, **{f"episode_{name}": values for name, values in episodes.items()}}
     return write_whole(folder / STEPS_FILE, lambda file: np.savez_compressed(file, **everything))

@@ -7,7 +7,7 @@ from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.core.clock import Clock
 from bn_mappo.envs.registry import make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.evaluator import Watcher, evaluate
+from bn_mappo.training.evaluator import StepObserver, evaluate
 from bn_mappo.training.exact_value import ExactValue
 
 
@@ -28,13 +28,13 @@ class Tester:
         return self.env
 
     def __call__(
-        self, clock: Clock, greedy: bool | None = None, watcher: Watcher | None = None
+        self, clock: Clock, greedy: bool | None = None, observer: StepObserver | None = None
     ) -> dict[str, np.ndarray]:
         """Returns, lengths and infos of test_nepisode episodes."""
         config, env = self.config, self.make_env()
         greedy = config.test_greedy if greedy is None else greedy
         n_episodes, t_env = config.test_nepisode, clock.t_env
-        return evaluate(env, self.mac, n_episodes, config.seed, t_env, greedy, clock.fraction, watcher)
+        return evaluate(env, self.mac, n_episodes, config.seed, t_env, greedy, clock.fraction, observer)
 
     def metrics(self, clock: Clock) -> dict[str, float]:
         """Means over test_nepisode episodes, and exact values where the environment has a tabular model."""

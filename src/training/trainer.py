@@ -29,7 +29,7 @@ class RunResult(NamedTuple):
 
 
 class Callback:
-    """Is told of every update of a run. A subclass overrides what it needs."""
+    """Is called after every update of a run. A subclass overrides what it needs."""
 
     def on_update(self, trainer: "Trainer", row: dict[str, float]) -> None:
         """An update is done, at step trainer.clock.t_env; `row`: the metrics that were due, often none."""
@@ -116,7 +116,7 @@ class Trainer:
         return row
 
     def environment_metrics(self) -> dict[str, float]:
-        """What a row tells of the games themselves."""
+        """What a row of metrics holds about the games themselves."""
         return run_metrics(self.setup.info, self.collector.env.restarts() + self.tester.restarts())
 
     def evaluate(self, row: dict[str, float]) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """What every registered environment promises, through every runner; toys make those that no game of ours does."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from bn_mappo.envs.registry import REGISTRY, fill_env_args, get_env_info, is_bat
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.envs.vector.runners import RUNNERS, Games
 from helpers import make_config
+from toy_envs import LeavingGame
 
 ENV_CONFIGS = config_names("envs")
 TOYS = [("leaving_game", "vector"), ("leaving_game", "episode"), ("leaving_single", "episode")]
@@ -174,6 +177,16 @@ def test_agents_that_are_paid_one_by_one_are_all_paid(toys):
     env.envs[1].step = lambda actions: (1.0, False, False, {})
     with pytest.raises(ValueError, match=r"3 rewards expected, one an agent, and got 1\.0"):
         env.step(np.zeros((BATCH, 3), dtype=np.int64))
+
+
+def test_an_environment_with_other_defaults_can_be_registered(toys):
+    REGISTRY.register("short_game", "for this test")(functools.partial(LeavingGame, episode_limit=2))
+    try:
+        assert fill_env_args("short_game", {}) == {"episode_limit": 2}
+        for runner in ("vector", "episode"):
+            assert make("short_game", runner).info.episode_limit == 2
+    finally:
+        REGISTRY.remove("short_game")
 
 
 def test_a_runner_can_be_added():

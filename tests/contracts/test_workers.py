@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,15 @@ from helpers import make_config
 from toy_envs import FaultyGame
 
 pytestmark = pytest.mark.slow
+
+
+TESTS = Path(__file__).parents[1]
+
+
+def child_environment(*folders: Path) -> dict[str, str]:
+    """Environment variables of a program that imports from tests and from these folders."""
+    path = [str(TESTS), *map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 
 class Factory:
@@ -80,7 +90,8 @@ def test_workers_end_with_the_process_that_started_them():
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(program)
         file.flush()
-        parent = subprocess.Popen([sys.executable, file.name], stdout=subprocess.PIPE, text=True)
+        environment = child_environment()
+        parent = subprocess.Popen([sys.executable, file.name], stdout=subprocess.PIPE, text=True, env=environment)
         assert parent.stdout is not None
         workers = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(workers) == 2
@@ -111,18 +122,17 @@ def test_a_game_may_stand_in_the_script_that_registers_it(tmp_path):
         "class Mine(BitGame):\n"
         "    pass\n"
         "if __name__ == '__main__':\n"
-        "    from bn_mappo.config.schema import load_layers, merge, validate\n"
         "    from bn_mappo.envs.registry import REGISTRY, make_vec_env\n"
+        "    from helpers import make_config\n"
         "    REGISTRY.register('mine', 'my game')(Mine)\n"
-        "    layers = {**load_layers('mappo', 'aloha'), 'env': 'mine', 'env_args': {}, 'runner': 'parallel'}\n"
-        "    env = make_vec_env(validate(layers), 2, 'test')\n"
+        "    env = make_vec_env(make_config('mappo', 'mine', runner='parallel'), 2, 'test')\n"
         "    env.reset()\n"
         "    print(env.step(np.zeros((2, 2), dtype=np.int64)).terminated.tolist())\n"
         "    env.close()\n"
     )
-    path = os.pathsep.join(["tests", *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": path}
-    made = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, timeout=120)
+    made = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=child_environment(), timeout=120
+    )
     assert made.stdout == "[True, True]\n", made.stderr
 
 
@@ -238,7 +248,7 @@ def test_games_end_with_a_run_that_is_killed_while_one_hangs(starcraft):
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(program)
         file.flush()
-        environment = {**os.environ, "PYTHONPATH": "tests/stand_ins"}
+        environment = child_environment(TESTS / "stand_ins")
         parent = subprocess.Popen([sys.executable, file.name], stdout=subprocess.PIPE, text=True, env=environment)
         assert parent.stdout is not None and parent.stdout.readline() == "playing\n"
         assert len(starcraft.running()) == 2

@@ -25,7 +25,7 @@ RUNS = {  # name: (--config, --env-config, settings)
     "plackett_luce": ("bn_mappo", "aloha", "t_max=400 dag.permutation=plackett_luce"),
     "full": ("bn_mappo", "coordination_game", "t_max=400 dag.generator=full env_args.n_agents=5"),
     "random": ("bn_mappo", "aloha", "t_max=400 dag.generator=random share_params=False"),
-    "annealed": ("bn_mappo_annealed", "skirmish", "t_max=800 env_args.map_name=3m annealing.a=0.1 annealing.b=0.5"),
+    "annealed": ("bn_mappo_annealed", "skirmish", "t_max=800 env_args.map_name=3m"),
     "skirmish": ("mappo", "skirmish", "t_max=800 env_args.map_name=2s3z lr={'start':1e-3,'end':1e-4,'until':0.5}"),
 }
 OFTEN = "test_interval=160 log_interval=80"

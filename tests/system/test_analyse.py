@@ -103,8 +103,8 @@ def test_a_mistake_ends_with_status_2_and_one_message(options, words, tmp_path, 
 def test_a_run_older_than_a_key_takes_its_default(tmp_path):
     config = make_config(env="coordination_game")
     content = {
-        "config": {key: value for key, value in config.values().items() if key != "save_facts"},
+        "config": {key: value for key, value in config.values().items() if key != "save_steps"},
         "learner": make_rollout(config)[0].learner.state_dict(),
     }
     save_checkpoint(tmp_path / "checkpoints", 1000, content)
-    assert load_policy(str(tmp_path), 0).config.save_facts is False
+    assert load_policy(str(tmp_path), 0).config.save_steps is False

@@ -67,7 +67,7 @@ MISTAKES = [
     (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),
     (ALOHA, "with checkpoint_path=.", ["no checkpoint"]),
     (ALOHA, "with evaluate=True", ["evaluate=True", "checkpoint_path"]),
-    (ALOHA, "with save_facts=True", ["save_facts=True", "needs evaluate=True"]),
+    (ALOHA, "with save_steps=True", ["save_steps=True", "needs evaluate=True"]),
     (ALOHA, "with papr", ["preset of aloha", "'papr'", "'paper'"]),
     (ALOHA, "with lr=0.1 no_such_thing", ["no_such_thing", "Allowed: paper"]),
     (ALOHA, "with entropy_coef.strat=0.1", ["entropy_coef.strat", "'start'"]),
@@ -159,3 +159,14 @@ def test_the_exit_status_of_a_real_process():
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.startswith("error: gamma=1.5") and "Traceback" not in done.stderr
+
+
+def test_print_config_shows_what_the_run_uses_and_nothing_else(in_empty_folder, capsys):
+    status, out, _ = run_main(["print_config", *CG], capsys)
+    out = re.sub(r"\x1b\[\d+m", "", out)
+    assert status == 0 and re.search(r"^  gamma = ", out, re.MULTILINE)
+    assert not re.search(r"^  (dag|annealing):", out, re.MULTILINE)
+    status, out, _ = run_main(["print_config", *CG, "with", "mac=dag_controller", "dag.generator=random"], capsys)
+    out = re.sub(r"\x1b\[\d+m", "", out)
+    assert status == 0 and re.search(r"^    probability = ", out, re.MULTILINE)
+    assert not re.search(r"permutation|annealing", out), "keys of another generator and of another learner"

@@ -52,7 +52,7 @@ def test_the_verdict_follows_the_interval():
 def test_the_command_writes_table_picture_and_data(tmp_path, monkeypatch):
     panel = aloha_panel()
     small = replace(panel, overrides=(*panel.overrides, "batch_size_run=4", "test_nepisode=4", "hidden_dim=8"))
-    monkeypatch.setattr("reproduction.ablations.aloha_panel", lambda: small)
+    monkeypatch.setattr("bn_mappo.paper.ablations.aloha_panel", lambda: small)
     arguments = ["ablations", "--seeds", "2", "--t-max", "240", "--output", str(tmp_path)]
     assert main([*arguments, "--variants", "corrected", "parents_resampled"]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())

@@ -18,7 +18,7 @@ SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8")
 def test_the_files_hold_every_evaluation_of_every_seed_and_a_second_call_runs_nothing(tmp_path, monkeypatch):
     plan = coordination_panel(2)
     monkeypatch.setattr(
-        "reproduction.figure4_plan.panels", lambda *_: [replace(plan, overrides=plan.overrides + SMALL)]
+        "bn_mappo.paper.figure4_plan.panels", lambda *_: [replace(plan, overrides=plan.overrides + SMALL)]
     )
     arguments = ["fig4", "--env", "coordination_game", "--seeds", "2", "--t-max", "240", "--workers", "2"]
     arguments += ["--variants", "context_aware", "uncorrelated", "--output", str(tmp_path)]
@@ -38,7 +38,7 @@ def test_the_files_hold_every_evaluation_of_every_seed_and_a_second_call_runs_no
     )
     for name in ("fig4.png", "fig4.svg", "report.md"):
         assert (tmp_path / name).stat().st_size > 1000
-    monkeypatch.setattr("reproduction.grid.start", lambda *_: pytest.fail("ran again"))
+    monkeypatch.setattr("bn_mappo.paper.grid.start", lambda *_: pytest.fail("ran again"))
     assert main(arguments) == 0
 
 

@@ -16,7 +16,7 @@ def trained(tmp_path_factory):
     """A short run on Aloha, by figure 5's own command."""
     folder = tmp_path_factory.mktemp("fig5")
     patch = pytest.MonkeyPatch()
-    patch.setattr("reproduction.figure5.STEPS_OF_A_QUICK_RUN", 640)
+    patch.setattr("bn_mappo.paper.figure5.STEPS_OF_A_QUICK_RUN", 640)
     assert main(["fig5", "--quick", "--output", str(folder)]) == 0
     patch.undo()
     return folder

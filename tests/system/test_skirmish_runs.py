@@ -44,7 +44,7 @@ def test_a_run_shows_where_it_stands_and_its_last_game(capfd, tmp_path, monkeypa
     assert Path(line(out, "Animation:")).is_file() and (folder / "learning_curve.png").is_file()
     assert (folder / "dag.png").is_file() == (alg == "bn_mappo")
 
-    replay = [f"checkpoint_path={folder}", "evaluate=True", "save_replay=True", "save_facts=True"]
+    replay = [f"checkpoint_path={folder}", "evaluate=True", "save_replay=True", "save_steps=True"]
     status, out, err = run(capfd, alg, *replay)
     assert status == 0, err
     made = Path(line(out, "Replay:"))

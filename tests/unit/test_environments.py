@@ -12,7 +12,7 @@ from bn_mappo.envs.games.coordination_game import (
     optimal_value,
     state_reward,
 )
-from bn_mappo.envs.references import play, reference_facts
+from bn_mappo.envs.references import play, reference_outcomes
 
 
 def slow_coordination_reward(bits: list[int], bound: int, strict: bool) -> float:
@@ -128,10 +128,10 @@ def test_independent_sets_are_all_of_them():
 
 def test_aloha_references_earn_what_is_documented():
     """For an episode of 20 steps."""
-    facts = reference_facts(Aloha(4000, 0, episode_limit=20), seed=1)
+    facts = reference_outcomes(Aloha(4000, 0, episode_limit=20), seed=1)
     returns = {name: means["return"] for name, means in facts.items()}
     expected = {
-        "nobody sends": 0.0,
+        "never send": 0.0,
         "fixed senders (one colour)": 6.20,
         "longest backlog first": 8.86,
         "fixed order": 9.28,
@@ -147,6 +147,6 @@ def test_aloha_references_earn_what_is_documented():
 
 
 def test_coordination_optimum_is_the_best_reference():
-    facts = reference_facts(CoordinationGame(4000, 0, n_agents=5), seed=1)
+    facts = reference_outcomes(CoordinationGame(4000, 0, n_agents=5), seed=1)
     returns = {name: means["return"] for name, means in facts.items()}
     assert max(returns, key=returns.get) == "optimum"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bn_mappo.core.errors import ConfigError
 from bn_mappo.learners.losses import clipped_value_loss
 from bn_mappo.learners.ppo_learner import Targets
 from helpers import make_config, make_rollout, train_updates
@@ -104,3 +105,36 @@ def test_restore_undoes_an_update(n_before):
         setup.learner.restore(snapshot)
     assert all(torch.equal(left, right) for left, right in zip(*results, strict=True))
     assert not torch.equal(results[0][0], snapshot[0])
+
+
+def test_agents_with_rewards_of_their_own_learn_from_them_and_those_that_have_left_do_not(toys):
+    """Advantages against a slow loop; an agent that is gone has no weight, in policy and value alike."""
+    settings = {"common_reward": False, "critic_type": "ac_critic", "segment_length": 12}
+    config = make_config("mappo", "leaving_game", standardise_advantages=False, standardise_returns=False, **settings)
+    setup, rollout = make_rollout(config)
+    learner, options = setup.learner, setup.learner.options
+    batch = rollout.collect(0.0)
+    assert batch["reward"].shape == batch["log_prob"].shape
+    active = batch["active"].bool()
+    assert not active.all() and active.any()
+    targets = learner.compute_targets(batch)
+    assert torch.equal(targets.value_weight.bool(), active)
+    assert (targets.weight[~active] == 0).all() and (targets.weight[active] == 1).any()
+    with torch.no_grad():
+        value, following = learner.critic(batch["obs"]), learner.critic(batch.next("obs"))  # [B, T, N] each
+    done = torch.maximum(batch["terminated"], batch["truncated"])
+    for game in range(batch.batch_size):
+        for agent in range(setup.info.n_agents):
+            advantage = 0.0
+            for t in reversed(range(batch.n_steps)):
+                bootstrap = (1 - batch["terminated"][game, t]) * following[game, t, agent]
+                delta = batch["reward"][game, t, agent] + options.gamma * bootstrap - value[game, t, agent]
+                carried = options.gamma * options.gae_lambda * (1 - done[game, t]) * advantage
+                advantage = float(delta + carried)
+                assert targets.advantage[game, t, agent].item() == pytest.approx(advantage, rel=1e-4, abs=1e-4)
+    assert all(value.isfinite() for value in learner.train(batch, 0.0).values())
+
+
+def test_one_value_for_all_cannot_learn_rewards_by_agent(toys):
+    with pytest.raises(ConfigError, match="critic_type=ac_critic"):
+        make_rollout(make_config("mappo", "leaving_game", common_reward=False))

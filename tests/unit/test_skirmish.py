@@ -6,7 +6,7 @@ import pytest
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.games.skirmish import Skirmish, core
 from bn_mappo.envs.games.skirmish.data import load_map, map_names
-from bn_mappo.envs.references import reference_facts
+from bn_mappo.envs.references import reference_outcomes
 from bn_mappo.envs.registry import check_env_args
 from skirmish_scenes import kill, play, scene
 
@@ -259,7 +259,7 @@ def test_facts_of_the_moment():
 
 @pytest.mark.parametrize("map_name", sorted(MAPS))
 def test_scripts_beat_chance_by_far_and_lose_where_it_is_hard(map_name):
-    facts = reference_facts(Skirmish(100, 0, map_name=map_name), seed=1)
+    facts = reference_outcomes(Skirmish(100, 0, map_name=map_name), seed=1)
     chance, script = facts["uniform random"], facts["focus fire and kite"]
     assert script["return"] > 1.5 * chance["return"]
     assert chance["battle_won"] <= 0.01

@@ -17,7 +17,7 @@ from bn_mappo.envs.smac_arguments import Difficulty
 
 Backend = Literal["auto", "sc2", "skirmish"]
 GAME = "sc2"  # key of the environments' registry
-FACTS = ("battle_won", "dead_allies", "dead_enemies")
+INFO_KEYS = ("battle_won", "dead_allies", "dead_enemies")
 SEEDS = 2**31  # the game takes 32 bits
 MOST_STARTS = 3  # of one episode, before the game counts as broken
 
@@ -104,13 +104,13 @@ class StarCraft2(MultiAgentEnv):
             raise ConfigError(
                 f"the installed package of the SMAC authors refuses these env_args (map_name={map_name}): {error!r}"
             ) from error
-        facts = self.game.get_env_info()
+        sizes = self.game.get_env_info()
         self.info = EnvInfo(
-            n_agents=int(facts["n_agents"]),
-            n_actions=int(facts["n_actions"]),
-            obs_dim=int(facts["obs_shape"]),
-            state_dim=int(facts["state_shape"]),
-            episode_limit=int(facts["episode_limit"]),
+            n_agents=int(sizes["n_agents"]),
+            n_actions=int(sizes["n_actions"]),
+            obs_dim=int(sizes["obs_shape"]),
+            state_dim=int(sizes["state_shape"]),
+            episode_limit=int(sizes["episode_limit"]),
             masks_actions=True,
             record=EnvRecord(tuple(describe_game(game_version).items()), (("real_game", 1.0),), "sc2_restarts"),
         )
@@ -139,10 +139,10 @@ class StarCraft2(MultiAgentEnv):
         if terminated and not info:
             raise EpisodeLostError("StarCraft II crashed")
         self.n_ended += terminated
-        facts = {name: float(info[name]) for name in FACTS if name in info}
-        facts["episode_limit"] = float(info.get("episode_limit", False))
-        truncated = bool(facts["episode_limit"]) and self.limit_truncates
-        return float(reward), bool(terminated) and not truncated, truncated, facts
+        outcome = {name: float(info[name]) for name in INFO_KEYS if name in info}
+        outcome["episode_limit"] = float(info.get("episode_limit", False))
+        truncated = bool(outcome["episode_limit"]) and self.limit_truncates
+        return float(reward), bool(terminated) and not truncated, truncated, outcome
 
     def get_obs(self) -> Array:
         return np.asarray(self.game.get_obs(), dtype=np.float32)  # [N, D]

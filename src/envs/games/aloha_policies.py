@@ -1,8 +1,9 @@
 """Scripted policies for Aloha, from sending never to the best that can be sent at each step.
 
-Under the default rules and an episode of 20 steps they earn: nobody 0, one colour as fixed senders 6.20, the colours in
-turn 9.55, a fixed order 9.28, the longest backlog first 8.86, the heavier colour first 9.62, the most messages that can
-be sent at each step 9.70, uniform random -820. tests/unit/test_environments.py checks each over 4,000 episodes.
+Under the default rules and an episode of 20 steps they earn: never sending 0, one colour as fixed senders 6.20, the
+colours in turn 9.55, a fixed order 9.28, the longest backlog first 8.86, the heavier colour first 9.62, the most
+messages that can be sent at each step 9.70, uniform random -820. tests/unit/test_environments.py checks each over 4,000
+episodes.
 """
 
 from functools import partial
@@ -88,7 +89,7 @@ def reference_policies(game: Islands) -> dict[str, Policy]:
     colour = checkerboard_class(game)
     senders = np.broadcast_to(1 - colour, game.backlog.shape)
     policies: dict[str, Policy] = {
-        "nobody sends": lambda: np.zeros(game.backlog.shape, dtype=np.int64),
+        "never send": lambda: np.zeros(game.backlog.shape, dtype=np.int64),
         "uniform random": partial(uniform_random, game),
         "fixed senders (one colour)": lambda: senders,
         "longest backlog first": partial(longest_first, game),

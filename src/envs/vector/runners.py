@@ -10,8 +10,9 @@ from bn_mappo.core.registry import Registry
 from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.envs.vector.serial import EnvFactory, SerialVecEnv
+from bn_mappo.envs.vector.serial import SerialVecEnv
 from bn_mappo.envs.vector.single import make_single_game
+from bn_mappo.envs.vector.slots import EnvFactory
 from bn_mappo.envs.vector.subproc import SubprocVecEnv
 
 RUNNERS: Registry = Registry("runner")

@@ -17,7 +17,7 @@ from bn_mappo.core.specs import Array, EnvInfo, Observation, StepResult
 from bn_mappo.envs.multiagentenv import MultiAgentEnv
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.envs.vector.failures import Failures
-from bn_mappo.envs.vector.serial import GAME_BROKE_DOWN, EnvFactory, Slots
+from bn_mappo.envs.vector.slots import GAME_BROKE_DOWN, EnvFactory, Slots
 
 START_TIMEOUT_S = 120.0  # a worker imports its environment, and may start a program, before its first answer
 JOIN_TIMEOUT_S = 5.0  # in which all workers may end by themselves

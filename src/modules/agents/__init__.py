@@ -1,1 +1,1 @@
-"""Policies of the agents."""
+"""Networks of the agents' policies."""

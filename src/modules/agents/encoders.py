@@ -1,4 +1,4 @@
-"""The part of an agent that reads its own observation, and nothing of its parents."""
+"""Encoders of an agent's own observation; they do not see its parents."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -11,14 +11,14 @@ from bn_mappo.modules.layers import AgentLinear
 
 
 class Encoding(NamedTuple):
-    """What an encoder makes of a sequence of observations."""
+    """The output of an encoder for a sequence of observations."""
 
     features: Tensor  # [N, M, H], M = B * T
-    hidden: Tensor  # [N, B, H_rnn] after the last step; H_rnn is 0 without memory
+    hidden: Tensor  # [N, B, H_rnn] after the last step; H_rnn is 0 for a feed-forward encoder
 
 
 class Encoder(nn.Module, ABC):
-    """Features of the observation. The hidden state, `hidden_size` wide, is an argument and a result."""
+    """Features of the observation. The recurrent state, of width `hidden_size`, is an argument and a result."""
 
     hidden_size: int
 
@@ -30,9 +30,9 @@ class Encoder(nn.Module, ABC):
 REGISTRY: Registry = Registry("agent")
 
 
-@REGISTRY.register("mlp", "feed-forward: sees the present observation only")
+@REGISTRY.register("mlp", "feed-forward: uses the current observation only")
 class MLPEncoder(Encoder):
-    """FC ReLU FC ReLU; with `depth` 1 a single FC, whose ReLU follows after the parents' part is added."""
+    """FC ReLU FC ReLU; with `depth` 1 a single FC, whose ReLU is applied after the parents' part is added."""
 
     hidden_size = 0
 
@@ -50,7 +50,7 @@ class MLPEncoder(Encoder):
 
 @REGISTRY.register("rnn", "recurrent: FC, then a GRU whose state lasts through an episode")
 class RNNEncoder(Encoder):
-    """FC ReLU GRU; with `depth` 1 one more FC, whose ReLU follows after the parents' part is added."""
+    """FC ReLU GRU; with `depth` 1 one more FC, whose ReLU is applied after the parents' part is added."""
 
     def __init__(self, groups: int, obs_dim: int, hidden_dim: int, depth: int, generator: torch.Generator):
         super().__init__()

@@ -1,1 +1,1 @@
-"""State values."""
+"""Networks of the state values."""

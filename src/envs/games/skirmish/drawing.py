@@ -1,4 +1,4 @@
-"""A moment of a battle as a picture: units by side and type, health, orders, shots, and who hears whom."""
+"""A moment of a battle as a picture: units by side and type, health, orders, shots, and who sees whose action."""
 
 from typing import Any
 
