@@ -12,7 +12,7 @@ from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.files import write_whole
 from bn_mappo.core.nested import differences
 
-FORMAT = 1
+FORMAT = 2  # 1: before the configuration had parts
 PREFIX, SUFFIX = "step_", ".pt"
 
 
@@ -79,8 +79,13 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         raise ConfigError(f"checkpoint_path: {path} is not a checkpoint: {error}".splitlines()[0]) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint of this program (format {FORMAT})")
+    if not isinstance(content, dict) or "format" not in content:
+        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint of this program")
+    if content["format"] != FORMAT:
+        raise ConfigError(
+            f"checkpoint_path: {path} was written by another version of this program (its format is "
+            f"{content['format']}, this one reads {FORMAT}). Use the commit that is recorded in the run's run.json"
+        )
     return content
 
 
