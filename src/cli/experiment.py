@@ -19,10 +19,10 @@ from bn_mappo.config.loading import (
     default_values,
     given_names,
     load_preset,
-    load_yaml,
     merge,
     preset_names,
 )
+from bn_mappo.config.reading import load_yaml
 from bn_mappo.config.schema import Config, claimed, used_values, validate
 from bn_mappo.core.errors import ConfigError, RunError, fail
 from bn_mappo.core.secrets import conceal, mask

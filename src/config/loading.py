@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from bn_mappo.config.reading import load_yaml
 from bn_mappo.config.schema import Config, claimed, prune, used_values
 from bn_mappo.core.errors import ConfigError, nearest, unknown
 from bn_mappo.core.program import program
@@ -41,17 +40,6 @@ def load_preset(name: str, env: str, values: dict[str, Any]) -> dict[str, Any]:
         if all(OmegaConf.select(present, key) == value for key, value in when.items()):
             preset = merge(preset, case)
     return prune(preset, claimed(Config, values))
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """One YAML file as plain Python data."""
-    try:
-        data = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (YAMLError, OmegaConfBaseException, OSError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold keys and values, not {type(data).__name__}")
-    return {str(key): value for key, value in data.items()}
 
 
 def default_values() -> dict[str, Any]:

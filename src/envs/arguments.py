@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from bn_mappo.config.schema import explain
+from bn_mappo.config.explain import explain
 from bn_mappo.core.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bn_mappo.config.loading import load_yaml
-from bn_mappo.config.schema import explain
+from bn_mappo.config.explain import explain
+from bn_mappo.config.reading import load_yaml
 from bn_mappo.core.errors import ConfigError, unknown
 from bn_mappo.core.specs import Array
 
