@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bn_mappo
+import bn_mappo.api
 from bn_mappo.core.errors import ConfigError
 from helpers import MAIN, run_main
 
@@ -33,7 +34,7 @@ def run_python(*arguments: str, cwd: Path, **environment: str) -> str:
 
 
 def test_there_are_ten_names_and_each_is_documented():
-    assert len(bn_mappo.__all__) == 10
+    assert len(bn_mappo.__all__) == 10 and bn_mappo.__all__ == bn_mappo.api.__all__
     for name in bn_mappo.__all__:
         assert getattr(bn_mappo, name).__doc__, name
     with pytest.raises(AttributeError, match="load_run"):
@@ -114,6 +115,7 @@ def test_games_of_a_configuration_can_be_stepped():
 PLUGIN = """
 import numpy as np
 import bn_mappo
+import bn_mappo.api
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.multiagentenv import MultiAgentEnv
 
