@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
 
 DESCRIPTION = """Analyses a recorded run whose agents act along a DAG: total correlation of the joint policy,
@@ -16,7 +17,7 @@ docs/analysis.md defines each."""
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    options = argparse.ArgumentParser(prog="analyse.py", description=DESCRIPTION)
+    options = argparse.ArgumentParser(prog=program("analyse"), description=DESCRIPTION)
     options.add_argument("run", metavar="RUN", help="a run's folder, or a checkpoint file")
     options.add_argument("--step", type=int, default=0, help="which checkpoint, in environment steps (default: latest)")
     options.add_argument("--episodes", type=int, default=200, help="episodes a variant of the policy (default: 200)")

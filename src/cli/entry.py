@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from bn_mappo.core.errors import fail, unknown
 from bn_mappo.core.secrets import conceal
 
 COMMANDS = {  # name: module with main(arguments) -> exit status
@@ -15,12 +16,18 @@ COMMANDS = {  # name: module with main(arguments) -> exit status
 }
 
 
+SACRED = ("run", "print_config", "print_dependencies", "print_named_configs", "save_config")  # of the training command
+ALONE = ("help", "list")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns its exit status."""
     if arguments is None:
         sys.argv[1:] = [conceal(argument) for argument in sys.argv[1:]]  # reports and wandb quote them
     words = list(sys.argv[1:] if arguments is None else arguments)
     module = COMMANDS.get(words[0]) if words else None
+    if words and not words[0].startswith("-") and words[0] not in (*COMMANDS, *SACRED, *ALONE):
+        fail(unknown("command", words[0], (*COMMANDS, *SACRED, *ALONE)), 2)
     if module is not None:
         status: int = importlib.import_module(module).main(words[1:])
         return status

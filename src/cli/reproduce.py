@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
@@ -176,7 +177,7 @@ FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[ar
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the figure that was asked for; the exit status, 2 with one message for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="reproduce.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog=program("reproduce"), description=__doc__)
     figures = parser.add_subparsers(dest="figure", required=True, metavar="FIGURE")
     for name, (add_options, run) in FIGURES.items():
         add_options(figures.add_parser(name, help=run.__doc__, description=run.__doc__))

@@ -146,7 +146,7 @@ COMMANDS: dict[str, Command] = {"list": list_runs, "show": show_runs, "compare":
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="runs.py", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
+    parser = argparse.ArgumentParser(prog=program("runs"), description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|show|compare|plot")
     for name, command in COMMANDS.items():
         sub = commands.add_parser(

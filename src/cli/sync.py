@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     """Sync the runs; exit status 0, 1 if one could not be sent, 2 for a user's mistake."""
     arguments = [conceal(argument) for argument in arguments]
     parser = argparse.ArgumentParser(
-        prog="sync.py", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("sync"), description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="folders, or ALG/ENV/NUMBER; default: all runs")
     parser.add_argument("--mongo-url", help="address of the database (default: $MONGO_URL)")

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+from bn_mappo.cli import entry
 from bn_mappo.config.loading import config_names
 from helpers import run_main
 
@@ -170,3 +171,13 @@ def test_print_config_shows_what_the_run_uses_and_nothing_else(in_empty_folder, 
     out = re.sub(r"\x1b\[\d+m", "", out)
     assert status == 0 and re.search(r"^    probability = ", out, re.MULTILINE)
     assert not re.search(r"permutation|annealing", out), "keys of another generator and of another learner"
+
+
+def test_a_word_that_is_no_command_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        entry.main(["analyze"])
+    assert stop.value.code == 2 and "Did you mean 'analyse'?" in capsys.readouterr().err
+    for command in ("runs", "sync", "analyse", "reproduce", "plug-in"):
+        with pytest.raises(SystemExit) as stop:
+            entry.main([command, "--help"])
+        assert stop.value.code == 0 and "usage:" in capsys.readouterr().out
