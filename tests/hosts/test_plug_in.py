@@ -156,7 +156,7 @@ def test_a_failure_leaves_nothing_behind(checkout, monkeypatch):
     assert content(checkout) == before
 
 
-@pytest.mark.parametrize("start", ["plug-in", "launcher"])
+@pytest.mark.parametrize("start", ["plug-in", pytest.param("launcher", marks=pytest.mark.slow)])
 def test_a_missing_package_is_named(checkout, capsys, as_installed, start):
     file = checkout / "src" / "envs" / "__init__.py"
     file.write_text("import package_that_nobody_has.part\n" + file.read_text())
@@ -278,6 +278,7 @@ def test_the_launcher_leaves_the_checkout_untouched(checkout, as_installed, tmp_
     assert done.returncode != 0 and "permuation" in done.stderr + done.stdout, "Sacred knows the nested keys"
 
 
+@pytest.mark.slow
 def test_the_launcher_tells_mistakes(as_installed, tmp_path):
     done = run_host(["-m", "bn_mappo.hosts.epymarl", tmp_path / "nowhere", "--config=bn_mappo"], tmp_path, as_installed)
     assert done.returncode == 2 and "no such folder" in done.stderr and "Traceback" not in done.stderr
