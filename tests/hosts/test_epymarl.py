@@ -371,9 +371,9 @@ def test_cuda_on_a_cpu_is_refused():
 def test_agents_learn_to_follow_the_one_that_knows():
     """Agents that do not know the place are right once in three steps: 9 for 3 meetings, where 3 are possible."""
     given = {"batch_size": 10, "batch_size_run": 10, "buffer_size": 10, "hidden_dim": 64, "epochs": 10, "lr": 0.003}
-    given |= {"env_args.time_limit": 12, "t_max": 20000, "dag.generator": "full", "entropy_coef": "0.02:0.0:0.8"}
+    given |= {"env_args.time_limit": 12, "t_max": 24000, "dag.generator": "full", "entropy_coef": "0.2:0.0:0.7"}
     with Run(given) as run:
-        while run.runner.t_env < 20000:
+        while run.runner.t_env < 24000:
             run.iterate()
         lengths = []
         for _ in range(5):
