@@ -56,7 +56,7 @@ def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):
     [
         ({"dag__generator": "empty"}, 0.4, 0.6),
         ({"dag__generator": "full"}, 0.7, 0.8),
-        ({"dag__generator": "learned", "dag__permutation": "identity"}, 0.7, 0.8),
+        pytest.param({"dag__generator": "learned", "dag__permutation": "identity"}, 0.7, 0.8, marks=pytest.mark.slow),
         ({"dag__generator": "learned", "dag__permutation": "plackett_luce"}, 0.98, 1.0),
     ],
 )

@@ -161,6 +161,7 @@ def test_a_plugin_that_cannot_be_imported_is_named(tmp_path, monkeypatch, capsys
     assert status == 2 and plugin in error and words in error and "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_an_installed_package_registers_by_an_entry_point(tmp_path):
     (tmp_path / "their_package.py").write_text(PLUGIN)
     (tmp_path / "their_package-1.0.dist-info").mkdir()

@@ -22,6 +22,7 @@ from bn_mappo.training.collector import Collector
 from helpers import MAIN
 
 SETTINGS = [
+    "report=False",
     "t_max=1600",
     "batch_size_run=8",
     "batch_size=4",
