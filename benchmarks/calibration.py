@@ -120,10 +120,10 @@ def draw(path: Path, scripts: list[Row], learning: list[Row], runs: list[Row]) -
              yerr=[100 * row["error_here"] for row in scripts], ecolor="#30343b")  # fmt: skip
     for place, pair in zip(places, shares, strict=True):
         for side, share in zip((-0.2, 0.2), pair, strict=True):
-            axis.text(place + side, share + 2.5, f"{share:.0f}", ha="center", fontsize=8)
+            axis.text(place + side, share + 5, f"{share:.0f}", ha="center", fontsize=8)
     axis.set_xticks(places, [f"{row['map']}\n{row['script']}" for row in scripts], rotation=30, ha="right", fontsize=8)
     axis.set(ylabel="battles won, %", ylim=(0, 115), title="The same scripts")
-    axis.legend(loc="upper left", fontsize=8)
+    axis.legend(loc="upper center", fontsize=8)
     panels = bottom.subplots((len(maps) + 2) // 3, 3, squeeze=False)
     for panel, map_name in zip(panels.flat, maps, strict=False):
         points = sorted({(row["steps"], 100 * row["won"]) for row in learning if row["map"] == map_name})
@@ -132,8 +132,8 @@ def draw(path: Path, scripts: list[Row], learning: list[Row], runs: list[Row]) -
             if run["map"] == map_name:
                 shares = [100 * share for share in run["won"]]
                 panel.plot(run["steps"], shares, lw=1, label=f"{run['name']}, seed {run['seed']}")
-        panel.set(title=map_name, xscale="log", ylim=(-3, 103))
-        panel.legend(fontsize=7, loc="upper left")
+        panel.set(title=map_name, xscale="log", xlim=(1e5, 6e7), ylim=(-3, 103))
+        panel.legend(fontsize=7, loc="center left")
     for panel in panels.flat[len(maps) :]:
         panel.set_visible(False)
     bottom.supxlabel("environment steps", fontsize=9)

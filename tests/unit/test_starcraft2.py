@@ -52,7 +52,7 @@ def env(starcraft):
 
 def test_observations_have_the_declared_sizes_and_no_game_is_needed_to_know_them(starcraft, env):
     info = env.info
-    assert (info.n_agents, info.n_actions, info.obs_dim, info.state_dim, info.episode_limit) == (3, 9, 30, 21, 60)
+    assert (info.n_agents, info.n_actions, info.obs_dim, info.state_dim, info.episode_limit) == (3, 9, 30, 48, 60)
     assert info.masks_actions and starcraft.launched() == []
     env.reset()
     assert env.get_obs().shape == (3, 30) and env.get_obs().dtype == np.float32

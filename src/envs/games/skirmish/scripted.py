@@ -69,13 +69,15 @@ def focus_and_kite(game: Battles) -> Array:
 def alternate_fire(game: Battles) -> Array:
     """SMAC's trick against one melee unit: only the agent farthest from it shoots, the others stop.
 
-    An enemy leaves an agent that does nothing for one that attacks, so it goes to and fro between them. Returns [B, N].
+    An enemy leaves an agent that does nothing for one that attacks, so it goes to and fro between them. The farthest
+    comes nearer if the enemy has come to another agent and is out of its own range. Returns [B, N].
     """
     core, n_agents = game.core, game.info.n_agents
     sight = look(game)
     farthest = np.where(sight.is_alive[:, :n_agents], sight.distance[..., n_agents], -FAR).argmax(-1)  # [B]
-    shoots = sight.avail_actions[..., core.FIRST_TARGET] & (np.arange(n_agents) == farthest[:, None])
-    actions = np.where(shoots, core.FIRST_TARGET, core.STOP)
+    can_aim, acts = sight.avail_actions[..., core.FIRST_TARGET], np.arange(n_agents) == farthest[:, None]  # [B, N]
+    comes = acts & can_aim.any(-1, keepdims=True)
+    actions = np.where(acts & can_aim, core.FIRST_TARGET, np.where(comes, approach(sight), core.STOP))
     return np.where(sight.is_alive[:, :n_agents], actions, core.NO_OP)
 
 
