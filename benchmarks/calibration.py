@@ -1,6 +1,6 @@
 """Skirmish beside the real game: what the same scripts win there and here, and how fast MAPPO learns.
 
-    python benchmarks/calibration.py [--games 500] [--start random] [--runs RUN ...] [--out docs/calibration]
+    python benchmarks/calibration.py [--games 500] [--start random] [--runs RUN ...] [--out results/calibration]
 
 Writes calibration.csv, calibration.md and calibration.png to the folder. The published numbers and their sources are in
 calibration.yaml. --runs: folders of training runs on Skirmish (any folder above them will do), whose evaluations are
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--games", type=int, default=500, help="battles of a script on a map")
     parser.add_argument("--start", choices=["random", "fixed"], default="random")
     parser.add_argument("--runs", type=Path, nargs="*", default=[])
-    parser.add_argument("--out", type=Path, default=Path("docs/calibration"))
+    parser.add_argument("--out", type=Path, default=Path("results/calibration"))
     options = parser.parse_args()
     published = load_yaml(Path(__file__).with_suffix(".yaml"))
     scripts = list(play_scripts(published["scripts"], options.games, options.start))
