@@ -49,7 +49,7 @@ class SlowLoop:
         self.trait = {name: game.tables.trait[k].tolist() for k, name in enumerate(core.TRAITS)}
         self.pair = {name: game.tables.pair[k].tolist() for k, name in enumerate(core.PAIRS)}
         self.rule = {name: float(game.tables.rule[k]) for k, name in enumerate(core.RULES)}
-        self.goal, self.walkable = game.tables.goal, game.tables.walkable
+        self.goal, self.walkable = game.goals[b].copy(), game.tables.walkable
         self.stream = int(game.streams[b])
         self.n_agents, self.n_units = game.info.n_agents, game.units.shape[2]
         self.scripted = [u for u in range(self.n_units) if u >= self.n_agents or allies_are_scripted]
@@ -78,9 +78,14 @@ class SlowLoop:
     def heals(self, u: int) -> bool:
         return self.trait["heal"][u] > 0
 
+    def attacks(self, u: int) -> bool:
+        target = self.mark["target"][u]
+        return target >= 0 and self.alive(target) and self.pair["hit"][u][target] > 0
+
     def play(self) -> None:
         self.was = {name: list(values) for name, values in self.unit.items()}  # everything looks at the loop's start
         living = [u for u in range(self.n_units) if self.alive(u)]
+        self.threats = {u for u in living if self.heals(u) or self.attacks(u)}  # before anybody decides
         for u in living:
             if u in self.scripted:
                 self.decide(u)
@@ -104,16 +109,14 @@ class SlowLoop:
 
     def prey(self, u: int) -> int:
         reach, acquire = self.pair["reach"][u], self.pair["acquire"][u]
-        old = self.mark["target"][u]
-        if old >= 0 and not (self.alive(old) and self.square(u, old) <= max(reach[old], acquire[old])):
-            old = -1
-        if old >= 0 and self.square(u, old) <= reach[old]:
-            return old
         known = [v for v in self.foes(u) if self.alive(v) and self.pair["hit"][u][v] > 0]
         known = [v for v in known if self.square(u, v) <= acquire[v]]
-        if old >= 0:
-            known = [v for v in known if self.square(u, v) <= reach[v]]
-        return min(known, key=lambda v: (self.pair["hit"][v][u] <= 0, self.square(u, v)), default=old)
+
+        def order(v: int) -> tuple[bool, bool, float]:
+            is_kept = v == self.mark["target"][u] and self.square(u, v) <= reach[v]
+            return v not in self.threats, not is_kept, self.square(u, v)
+
+        return min(known, key=order, default=-1)
 
     def patient(self, u: int) -> int:
         def needs_me(v: int) -> bool:

@@ -15,6 +15,7 @@ class EnvRecord(NamedTuple):
 
     description: tuple[tuple[str, str], ...] = ()  # once a run: (name, text), such as ("backend", "skirmish")
     metrics: tuple[tuple[str, float], ...] = ()  # in every row: (name, value), such as ("real_game", 0.0)
+    rules: str = ""  # what a policy is trained by, such as "Skirmish 2"; checkpoints of other rules cause a warning
     restarts_metric: str = ""  # in every row: the metric that counts them; "": env_restarts, once there are any
 
 

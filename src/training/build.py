@@ -14,7 +14,7 @@ from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.registry import get_env_info, make_vec_env
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.learners.ppo_learner import PPOLearner
-from bn_mappo.training.checkpoint import check_fits, check_resumes, find_checkpoint, read_checkpoint
+from bn_mappo.training.checkpoint import check_fits, check_resumes, check_rules, find_checkpoint, read_checkpoint
 from bn_mappo.training.collector import Collector
 from bn_mappo.training.memory import keep_freed_memory
 
@@ -47,6 +47,7 @@ def build(config: Config) -> Setup:
         return Setup(info, generators, mac, learner, None, None)
     path = find_checkpoint(config.checkpoint_path, config.load_step)
     checkpoint = read_checkpoint(path, device)
+    check_rules(path, checkpoint, info.record.rules, config.evaluate)
     if not config.evaluate:
         check_resumes(path, checkpoint, config.values())
     check_fits(path, checkpoint["learner"]["mac"], mac.state_dict(), "weight")

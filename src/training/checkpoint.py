@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,17 @@ def check_fits(path: Path, saved: dict[str, torch.Tensor], present: dict[str, to
                 f"checkpoint_path: {path} holds another architecture: {what} '{name}' is {there} there, {here} here. "
                 "Use the configuration of the run that wrote it (config.json beside its checkpoints)."
             )
+
+
+def check_rules(path: Path, checkpoint: dict[str, Any], rules: str, evaluates: bool) -> None:
+    """Warn of a policy that was trained by other rules than those that are played here; refuse to go on with it."""
+    there = checkpoint.get("rules", "")
+    if not rules or there == rules:
+        return
+    difference = f"checkpoint_path: {path} was trained by {there or 'older rules'}, and the games here follow {rules}"
+    if not evaluates:
+        raise ConfigError(f"{difference}: it cannot go on by other rules. Add evaluate=True, or train anew")
+    warnings.warn(f"{difference}: this is not what it was trained for", stacklevel=3)
 
 
 def check_resumes(path: Path, checkpoint: dict[str, Any], present: dict[str, Any]) -> None:

@@ -137,6 +137,7 @@ class Trainer:
             return
         content = {
             "config": self.config.values(),
+            "rules": self.setup.info.record.rules,
             "learner": self.setup.learner.state_dict(),
             "collector": self.collector.state_dict(),
             "generators": self.setup.generators.state_dict(),

@@ -1,12 +1,16 @@
 """Skirmish as an environment: sizes, fields, rewards, infos, seeds, scripts, random play on every map."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.games.skirmish import Skirmish, core
 from bn_mappo.envs.games.skirmish.data import load_map, map_names
-from bn_mappo.envs.references import reference_outcomes
+from bn_mappo.envs.games.skirmish.orders import attack_closest, fight
+from bn_mappo.envs.games.skirmish.scripted import alternate_fire
+from bn_mappo.envs.references import play_outcomes, reference_outcomes
 from bn_mappo.envs.registry import check_env_args
 from skirmish_scenes import kill, play, scene
 
@@ -22,19 +26,19 @@ MAPS = {  # agents, enemies, limit
     "10m_vs_11m": (10, 11, 150), "27m_vs_30m": (27, 30, 180), "MMM": (10, 10, 150), "MMM2": (10, 12, 180),
     "2s3z": (5, 5, 120), "3s5z": (8, 8, 150), "3s5z_vs_3s6z": (8, 9, 170), "1c3s5z": (9, 9, 180),
     "3s_vs_3z": (3, 3, 150), "3s_vs_4z": (3, 4, 200), "3s_vs_5z": (3, 5, 250), "6h_vs_8z": (6, 8, 150),
-    "2m_vs_1z": (2, 1, 150), "corridor": (6, 24, 400),
+    "2m_vs_1z": (2, 1, 150), "6h_vs_5z": (6, 5, 150), "corridor": (6, 24, 400),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("map_name", SIZES)
 def test_sizes_are_those_of_smac(map_name):
-    info = Skirmish(1, 0, map_name=map_name, state_last_action=True).info
+    info = Skirmish(1, 0, map_name=map_name).info  # with last actions in the state, as in SMAC
     assert (info.obs_dim, info.state_dim, info.n_actions) == SIZES[map_name]
 
 
 def test_sizes_without_last_actions():
-    assert Skirmish(1, 0, map_name="MMM2").info.state_dim == 142
-    assert Skirmish(1, 0, map_name="6h_vs_8z").info.state_dim == 56
+    assert Skirmish(1, 0, map_name="MMM2", state_last_action=False).info.state_dim == 142
+    assert Skirmish(1, 0, map_name="6h_vs_8z", state_last_action=False).info.state_dim == 56
 
 
 def test_maps_on_offer():
@@ -204,6 +208,103 @@ def test_regenerated_shields_pay_unless_told_otherwise():
         assert play(game, STOP)[0] == reward
 
 
+def test_the_reward_is_the_modulus_of_harm_and_kills_together():
+    """A zealot of 3 health is killed, two others regain 5 of their shields each: abs(3 - 10 + 10), as SMAC has it.
+
+    Rules 1 took abs(3 - 10) + 10. Without pay for what enemies regain: max(3 - 10, 0) + 10.
+    """
+    for pays, reward in ((True, 3.0), (False, 10.0)):
+        args = {"reward_shield_regen": pays, "reward_scale": False, "step_mul": 40}
+        game = scene([["marine", 10, 10]], [["zealot", 15, 10], ["zealot", 26, 26], ["zealot", 29, 29]], **args)
+        game.units[0, core.SHIELD, 1:] = 0, 10, 10
+        game.units[0, core.HEALTH, 1] = 3
+        assert play(game, TARGET)[0] == pytest.approx(reward)
+
+
+@pytest.mark.parametrize(("args", "reward"), [({"reward_sparse": True}, -1), ({"reward_defeat": -7.0}, 4 + 10 - 7)])
+def test_both_sides_dead_is_a_defeat(args, reward):
+    game = scene([["marine", 10, 10]], [["marine", 14, 10]], reward_scale=False, step_mul=1, **args)
+    game.units[0, core.HEALTH] = 4
+    assert play(game, TARGET) == (reward, True)
+    assert game.outcome[0] == core.DRAWN and game.episode_info()["battle_won"] == 0
+
+
+def test_the_zealot_of_2m_vs_1z_comes_to_a_random_point_between_the_marines():
+    game = Skirmish(500, 0, map_name="2m_vs_1z")
+    game.reset()
+    first = game.goals[:, 1].copy()
+    assert (first[:, 1:] == [12, 1]).all() and 13 <= first[:, 0].min() < 13.2 and 18.8 < first[:, 0].max() <= 19
+    assert abs(first[:, 0].mean() - 16) < 0.25
+    game.start(np.arange(250))
+    assert (game.goals[:250, 1, 0] != first[:250, 0]).all()
+    np.testing.assert_array_equal(game.goals[250:, 1], first[250:])
+    game = Skirmish(2, 0, map_name="3m")
+    game.reset()
+    assert game.goals[:, 1].tolist() == [[9, 16, 1]] * 2
+
+
+def test_alternating_fire_wins_2m_vs_1z_without_losses():
+    """SMAC's documentation names this trick for the map, and a public script plays it without damage (calibration)."""
+    game = Skirmish(200, 0, map_name="2m_vs_1z")
+    outcomes = play_outcomes(game, partial(alternate_fire, game), 0)
+    assert outcomes["battle_won"].all() and not outcomes["dead_allies"].any()
+
+
+def test_attacking_the_closest_wins_6h_vs_5z():
+    """In the real game a public script wins 10 of 10 with a score of 0.653 (benchmarks/calibration.yaml).
+
+    Here it wins 90 %, with 0.61: battles in which both sides stand and fight are a little harder than in the real game.
+    """
+    game = Skirmish(300, 0, map_name="6h_vs_5z")
+    battle = fight(game, partial(attack_closest, game))
+    assert battle.won.mean() > 0.84
+    assert 0.58 < battle.score.mean() < 0.69
+
+
+@pytest.mark.parametrize("map_name", sorted(MAPS))
+def test_a_fixed_start_is_alike_in_all_episodes_and_overlaps_nowhere(map_name):
+    game = Skirmish(2, 0, map_name=map_name, start="fixed")
+    game.reset()
+    first = game.units[0].copy()
+    game.reset(1)
+    np.testing.assert_array_equal(game.units, [first, first])
+    touch = game.tables.pair[core.TOUCH]
+    square = ((first[:2, :, None] - first[:2, None]) ** 2).sum(0) + np.diag(np.full(first.shape[1], 1e9))
+    assert (square >= touch - 1e-6).all()
+    column, row = first[:2].astype(int)
+    assert game.map.walkable[column, row].all()
+
+
+def test_a_random_start_differs_between_games_and_a_fixed_one_faces_its_mirror():
+    game = Skirmish(2, 0, map_name="8m")
+    game.reset()
+    assert (game.units[0, core.X] != game.units[1, core.X]).all()
+    game = Skirmish(1, 0, map_name="8m", start="fixed")
+    game.reset()
+    np.testing.assert_allclose(np.sort(game.units[0, core.X, :8] - 9), np.sort(23 - game.units[0, core.X, 8:]))
+
+
+def test_slots_of_enemies_can_be_left_as_they_were_made_and_their_types_exchanged_as_in_smac():
+    game = Skirmish(50, 0, map_name="8m", enemy_order="raw")
+    game.reset()
+    assert (np.diff(game.units[:, core.X, :8]) >= 0).all() and (np.diff(game.units[:, core.X, 8:]) < 0).any()
+    plain, exchanged = (Skirmish(1, 0, map_name="2s3z", exchange_enemy_types=value) for value in (False, True))
+    states = [game.reset().state[0, : 5 * 7 + 5 * 6] for game in (plain, exchanged)]
+    np.testing.assert_array_equal(states[0][: 5 * 7], states[1][: 5 * 7])  # allies: nothing changes
+    enemies = [state[5 * 7 :].reshape(5, 6) for state in states]
+    np.testing.assert_array_equal(enemies[0][:, :4], enemies[1][:, :4])
+    np.testing.assert_array_equal(enemies[0][:, 4:], enemies[1][:, :3:-1])
+    for name in ("3m", "1c3s5z"):
+        tables = Skirmish(1, 0, map_name=name, exchange_enemy_types=True).tables
+        np.testing.assert_array_equal(tables.kind, Skirmish(1, 0, map_name=name).tables.kind)
+
+
+def test_records_name_the_rules():
+    record = Skirmish(1, 0).info.record
+    assert dict(record.description)["rules"] == "2" and dict(record.metrics)["skirmish_rules"] == 2
+    assert record.rules == "Skirmish 2"
+
+
 def test_a_won_game_without_regeneration_earns_twenty():
     game = Skirmish(50, 0, map_name="8m")
     policy = game.reference_policies()["focus fire and kite"]
@@ -222,9 +323,9 @@ def test_a_won_game_without_regeneration_earns_twenty():
 
 @pytest.mark.parametrize("continuing", [True, False])
 def test_the_limit_cuts_off_or_ends(continuing):
-    game = Skirmish(2, 0, map_name="2m_vs_1z", continuing_episode=continuing)  # nobody comes where nobody goes
-    game.reset()
-    results = [game.step(np.full((2, 2), STOP)) for _ in range(150)]
+    game = scene([FAR_AWAY], [["marine", 30, 30]], batch_size=2, continuing_episode=continuing)  # nobody goes anywhere
+    game.clock[:] = 1000 - 150
+    results = [game.step(np.full((2, 1), STOP)) for _ in range(150)]
     assert not any(result.terminated.any() or result.truncated.any() for result in results[:-1])
     assert (
         results[-1].truncated.tolist() == [continuing] * 2 and results[-1].terminated.tolist() == [not continuing] * 2
@@ -264,7 +365,7 @@ def test_scripts_beat_chance_by_far_and_lose_where_it_is_hard(map_name):
     assert script["return"] > 1.5 * chance["return"]
     assert chance["battle_won"] <= 0.01
     if map_name in HARD:
-        assert script["battle_won"] < 0.1
+        assert script["battle_won"] < (0.25 if map_name == "6h_vs_8z" else 0.1)  # kiting wins 11 % there since rules 2
 
 
 N_GAMES, N_STEPS = 250, 400  # 100,000 steps a map

@@ -172,8 +172,9 @@ def test_those_who_fly_stay_on_the_map():
         game.marks[0, core.HAS_GOAL, 1] = 1
         t = game.tables
         core.play_loops(
-            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, t.goal, t.walkable, t.near_wall, 2, 40, False
-        )
+            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, game.goals, t.walkable, t.near_wall, 2, 40,
+            False,
+        )  # fmt: skip
         place = game.units[0, core.X if action in (EAST, WEST) else core.Y, 1]
         assert place == (0.75 if action in (SOUTH, WEST) else 32 - 0.75)
 
@@ -184,20 +185,74 @@ def test_two_in_one_place_part():
     assert abs(value(game, core.X, 0) - value(game, core.X, 1)) >= 0.75 - 1e-9
 
 
-def test_agents_acquire_nothing_and_enemies_go_for_the_nearest_that_can_hurt_them():
+def targets_of(game: Skirmish, enemy: int, *actions: int) -> int:
+    """Whom this enemy attacks after one game loop with these actions."""
+    play(game, *actions)
+    return int(game.marks[0, core.TARGET, enemy])
+
+
+def test_agents_acquire_nothing_and_enemies_acquire_who_does_nothing():
     game = scene([["marine", 10, 16]], [["marauder", 14, 16]])
     play(game, STOP, steps=2)
     assert value(game, core.HEALTH, 1) == 125 and value(game, core.HEALTH, 0) < 45
-    game = scene([["marine", 10, 16], ["medivac", 13, 16]], [["marine", 14, 16], FAR_AWAY], step_mul=1)
+
+
+def test_an_enemy_leaves_who_does_nothing_for_who_attacks():
+    """Rules 1 kept a target as long as it was alive and in sight; since rules 2 threats come first (docs)."""
+    game = scene([["marine", 11, 16], ["marine", 17, 16]], [["zealot", 12, 16]], step_mul=1)
+    assert targets_of(game, 2, STOP, STOP) == 0  # the nearest, and in reach
+    assert targets_of(game, 2, STOP, TARGET) == 1
+    assert targets_of(game, 2, TARGET, STOP) == 0
+
+
+def test_among_equals_the_target_in_reach_is_kept_and_else_the_nearest_taken():
+    """Rules 1 kept it beyond the reach of the weapon too, as long as it was within acquisition range."""
+    game = scene([["marine", 10, 16], ["marine", 18.5, 16]], [["marine", 14, 16]], step_mul=1)
+    assert targets_of(game, 2, STOP, STOP) == 0
+    game.units[0, core.X, :2] = 14 - 5.7, 14.8
+    assert targets_of(game, 2, STOP, STOP) == 0  # the other is far nearer
+    game.units[0, core.X, 0] = 14 - 5.8  # out of reach, 5.75, within acquisition range, 6.25
+    assert targets_of(game, 2, STOP, STOP) == 1
+
+
+def test_a_healer_is_a_threat_whatever_it_does():
+    """Rules 1 had it shot last, for it cannot hurt; in the map's data it always threatens, with a marine's priority."""
+    game = scene([["marine", 10, 16], ["medivac", 10.5, 16.2]], [["marine", 14, 16], FAR_AWAY], step_mul=1)
     kill(game, 3)
-    play(game, STOP, STOP)
-    assert game.marks[0, core.TARGET, 2] == 0  # the medivac is nearer, and cannot hurt
-    game.units[0, core.X, 0] = 14 - 5.7  # it stays with its target while it has it in reach
-    play(game, STOP, STOP)
+    assert targets_of(game, 2, STOP, STOP) == 1  # a threat; the marine does nothing
+    game.marks[0, core.TARGET, 2] = -1
+    play(game, TARGET, STOP)
+    assert targets_of(game, 2, TARGET, STOP) == 1  # both are threats, and it has this one in reach
+    game = scene([["marine", 10, 16], ["medivac", 13, 16]], [["marauder", 14, 16], FAR_AWAY], step_mul=1)
+    kill(game, 3)
+    assert targets_of(game, 2, STOP, STOP) == 0  # a marauder cannot shoot at what flies
+
+
+def test_an_order_to_attack_the_dead_is_no_threat():
+    game = scene([["marine", 13, 16], ["marine", 17, 16]], [["marine", 15, 16], ["marine", 25, 16]], step_mul=1)
+    kill(game, 3)
+    game.marks[0, core.TARGET, :3] = -1, 3, 0
+    t = game.tables
+    core.play_loops(
+        game.units, game.marks, game.streams, t.trait, t.pair, t.rule, game.goals, t.walkable, t.near_wall, 2, 1, False
+    )
     assert game.marks[0, core.TARGET, 2] == 0
-    game.units[0, core.X, 0] = 2  # and looks for another when it has escaped
-    play(game, STOP, STOP)
-    assert game.marks[0, core.TARGET, 2] == 1
+
+
+def test_mirrored_scripted_sides_stay_mirrored():
+    """No jitter; threats from a snapshot. Were they read while the units decide one by one, the sides would differ."""
+    side = [["marauder", 8, 15], ["marine", 9, 13], ["marine", 10, 16], ["marine", 9.2, 18], ["medivac", 7, 16.5]]
+    other = [[name, 32 - x, y] for name, x, y in side]
+    game, n_agents = scene(side, other, step_mul=1), len(side)
+    game.allies_are_scripted = True
+    game.goals[:, 0], game.goals[:, 1] = [22, 16, 1], [10, 16, 1]
+    while game.outcome[0] == core.RUNNING and game.clock[0] < 1000:
+        play(game, *[STOP] * n_agents)
+        allies, enemies = game.units[0, :, :n_agents], game.units[0, :, n_agents:]
+        np.testing.assert_allclose(allies[core.X], 32 - enemies[core.X], atol=1e-6)
+        for field in (core.Y, core.HEALTH, core.ENERGY, core.COOLDOWN):
+            np.testing.assert_allclose(allies[field], enemies[field], atol=1e-6)
+    assert game.outcome[0] == core.DRAWN  # all fighters of both sides fell in one loop
 
 
 def test_a_side_of_medivacs_alone_has_lost():
@@ -251,7 +306,7 @@ def test_the_compiled_loop_equals_the_slow_one_to_the_last_bit(map_name, scripte
     for loop in range(n_loops):
         t = game.tables
         core.play_loops(
-            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, t.goal, t.walkable, t.near_wall,
+            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, game.goals, t.walkable, t.near_wall,
             game.info.n_agents, 1, scripted,
         )  # fmt: skip
         for b, one in enumerate(slow):

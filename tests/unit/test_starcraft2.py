@@ -52,7 +52,7 @@ def env(starcraft):
 
 def test_observations_have_the_declared_sizes_and_no_game_is_needed_to_know_them(starcraft, env):
     info = env.info
-    assert (info.n_agents, info.n_actions, info.obs_dim, info.state_dim, info.episode_limit) == (3, 9, 30, 21, 60)
+    assert (info.n_agents, info.n_actions, info.obs_dim, info.state_dim, info.episode_limit) == (3, 9, 30, 48, 60)
     assert info.masks_actions and starcraft.launched() == []
     env.reset()
     assert env.get_obs().shape == (3, 30) and env.get_obs().dtype == np.float32
@@ -248,10 +248,14 @@ def test_else_skirmish_with_what_it_knows(no_starcraft, backend):
 
 def test_records_say_which_game_it_was(starcraft):
     game, real, aloha = (get_env_info(make_config(env=name)) for name in ("skirmish", "sc2", "aloha"))
-    assert (run_metrics(game, 0), run_metrics(real, 0)) == ({"real_game": 0.0}, {"real_game": 1.0, "sc2_restarts": 0.0})
-    assert run_metrics(game, 2) == {"real_game": 0.0, "env_restarts": 2.0}
+    assert (run_metrics(game, 0), run_metrics(real, 0)) == (
+        {"real_game": 0.0, "skirmish_rules": 2.0},
+        {"real_game": 1.0, "sc2_restarts": 0.0},
+    )
+    assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": 2.0, "env_restarts": 2.0}
     assert (run_metrics(aloha, 0), run_metrics(aloha, 1)) == ({}, {"env_restarts": 1.0})
-    assert (describe("skirmish", {"map_name": "3m"}), describe("aloha", {})) == ({"backend": "skirmish"}, {})
+    assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": "2"}
+    assert describe("aloha", {}) == {}
 
 
 def test_both_backends_show_the_same_sizes(starcraft):

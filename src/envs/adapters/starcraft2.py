@@ -66,7 +66,7 @@ class StarCraft2(MultiAgentEnv):
         obs_terrain_height: bool = False,
         obs_instead_of_state: bool = False,
         obs_timestep_number: bool = False,
-        state_last_action: bool = False,
+        state_last_action: bool = True,
         state_timestep_number: bool = False,
         reward_sparse: bool = False,
         reward_only_positive: bool = True,
@@ -112,7 +112,9 @@ class StarCraft2(MultiAgentEnv):
             state_dim=int(sizes["state_shape"]),
             episode_limit=int(sizes["episode_limit"]),
             masks_actions=True,
-            record=EnvRecord(tuple(describe_game(game_version).items()), (("real_game", 1.0),), "sc2_restarts"),
+            record=EnvRecord(
+                tuple(describe_game(game_version).items()), (("real_game", 1.0),), restarts_metric="sc2_restarts"
+            ),
         )
         self.is_launched = False  # the game's process has been started
         self.is_fresh = False  # the game stands at the start of an episode

@@ -38,7 +38,10 @@ RULES = (
     SIGHT, SHOOT_RANGE, MOVE_AMOUNT, SHIELD_DELAY, SHIELD_REGENERATION, JITTER_LOW, JITTER_SPAN,
     LEAST_DAMAGE, FOLLOW_DISTANCE, LARGEST_PUSH,
 ) = range(len(RULES))  # fmt: skip
-# goal[SIDE]: x, y, whether there is one; where scripted allies (0) and enemies (1) go
+# goal[SIDE, PART], float64: where scripted allies (0) and enemies (1) of a map go: a point, how far it may lie from it
+# along x and y, and whether there is one; each game has drawn a point of its own, goals[game, SIDE]: x, y, is set
+GOALS = ("x", "y", "span_x", "span_y", "is_set")
+SPAN_X, SPAN_Y, IS_SET = range(2, len(GOALS))
 # pay[PAY], float64: how the reward is made (game.py)
 PAYS = ("only_positive", "death_value", "negative_scale", "win", "defeat", "scale", "shield_regen", "sparse")
 ONLY_POSITIVE, DEATH_VALUE, NEGATIVE_SCALE, WIN, DEFEAT, SCALE, SHIELD_REGEN, SPARSE = range(len(PAYS))
@@ -52,12 +55,12 @@ SHOWS = (
     N_TYPES, ALLY_SHIELDS, ENEMY_SHIELDS, OBS_INSTEAD_OF_STATE,
 ) = range(len(SHOWS))  # fmt: skip
 # scratch[ROW, u], float64: wishes and results within one loop
-WISH_X, WISH_Y, PUSH_X, PUSH_Y, OLD_X, OLD_Y, NEW_HEALTH, NEW_SHIELD, HEALED, HARMED = range(10)
-N_SCRATCH = 10
+WISH_X, WISH_Y, PUSH_X, PUSH_Y, OLD_X, OLD_Y, NEW_HEALTH, NEW_SHIELD, HEALED, HARMED, THREAT = range(11)
+N_SCRATCH = 11
 
 RUNNING, WON, LOST, DRAWN = range(4)  # how a game stands
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = range(7)  # actions
-UNARMED = 1e6  # added to the squared distance of targets that cannot hurt: they come last
+NO_THREAT = 1e6  # added to the score of targets that threaten nobody: they come last
 SPAWN_ROUNDS = 40  # of pushing apart
 SAME_POINT = 1e-6  # cells; units nearer than floats can tell are taken to be so far apart
 
@@ -184,36 +187,41 @@ def keep_in_air(unit, trait, walkable, u):
 
 
 @part
-def choose_foe(unit, mark, trait, pair, u, low, high):
-    """The target of a scripted fighter among the units low to high - 1 (docs/environments.md, the enemies' policy)."""
+def find_threats(unit, mark, trait, pair, scratch):
+    """Who threatens, before anybody decides: those with an attack order in force, and all living healers."""
+    for u in range(unit.shape[1]):
+        target = mark[TARGET, u]
+        attacks = target >= 0 and unit[HEALTH, target] > 0.0 and pair[HIT, u, target] > 0.0
+        scratch[THREAT, u] = 1.0 if unit[HEALTH, u] > 0.0 and (attacks or trait[HEAL, u] > 0.0) else 0.0
+
+
+@part
+def choose_foe(unit, mark, pair, scratch, u, low, high):
+    """The target of a scripted fighter among the units low to high - 1 (docs/environments.md, the enemies' policy).
+
+    Threats come before all others; among equals, the present target if it is in reach, and else the nearest.
+    """
     x, y = unit[X, u], unit[Y, u]
-    target = mark[TARGET, u]
-    if target >= 0:
-        if unit[HEALTH, target] <= 0.0:
-            target = -1
-        else:
-            dx, dy = unit[X, target] - x, unit[Y, target] - y
-            square = dx * dx + dy * dy
-            if square <= pair[REACH, u, target]:
-                return target
-            if square > pair[ACQUIRE, u, target]:
-                target = -1
-    best, best_score, near, near_score = -1, np.inf, -1, np.inf
+    kept = mark[TARGET, u]
+    if kept >= 0:
+        dx, dy = unit[X, kept] - x, unit[Y, kept] - y
+        if unit[HEALTH, kept] <= 0.0 or dx * dx + dy * dy > pair[REACH, u, kept]:
+            kept = -1
+        elif scratch[THREAT, kept] > 0.0:
+            return kept
+    best, best_score = -1, np.inf
     for v in range(low, high):
         dx, dy = unit[X, v] - x, unit[Y, v] - y
         score = dx * dx + dy * dy
         if score > pair[ACQUIRE, u, v] or unit[HEALTH, v] <= 0.0 or pair[HIT, u, v] <= 0.0:
             continue
-        is_near = score <= pair[REACH, u, v]
-        if pair[HIT, v, u] <= 0.0:
-            score += UNARMED
+        if v == kept:
+            score = -1.0
+        if scratch[THREAT, v] <= 0.0:
+            score += NO_THREAT
         if score < best_score:
             best, best_score = v, score
-        if is_near and score < near_score:
-            near, near_score = v, score
-    if target < 0:
-        return best
-    return near if near >= 0 else target
+    return best
 
 
 @part
@@ -255,9 +263,10 @@ def follow(unit, mark, trait, rule, u, low, high):
 
 
 @part
-def decide(unit, mark, trait, pair, rule, goal, n_agents, are_allies_scripted):
+def decide(unit, mark, trait, pair, rule, goal, scratch, n_agents, are_allies_scripted):
     """Targets and goals of all scripted units."""
     n_units = unit.shape[1]
+    find_threats(unit, mark, trait, pair, scratch)
     for u in range(0 if are_allies_scripted else n_agents, n_units):
         if unit[HEALTH, u] <= 0.0:
             continue
@@ -268,7 +277,7 @@ def decide(unit, mark, trait, pair, rule, goal, n_agents, are_allies_scripted):
             follow(unit, mark, trait, rule, u, own_low, own_high)
         else:
             low, high = (0, n_agents) if is_enemy else (n_agents, n_units)
-            mark[TARGET, u] = choose_foe(unit, mark, trait, pair, u, low, high)
+            mark[TARGET, u] = choose_foe(unit, mark, pair, scratch, u, low, high)
             side = 1 if is_enemy else 0
             mark[HAS_GOAL, u] = int(goal[side, 2])
             unit[GOAL_X, u] = goal[side, 0]
@@ -417,20 +426,20 @@ def settle(unit, mark, trait, rule, scratch):
 @part
 def game_loop(unit, mark, streams, game, trait, pair, rule, goal, walkable, near_wall, scratch, n_agents, scripted):
     """One game loop of one game."""
-    decide(unit, mark, trait, pair, rule, goal, n_agents, scripted)
+    decide(unit, mark, trait, pair, rule, goal, scratch, n_agents, scripted)
     act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents)
     move(unit, trait, pair, rule, scratch, walkable, near_wall)
     settle(unit, mark, trait, rule, scratch)
 
 
 @compiled
-def play_loops(units, marks, streams, trait, pair, rule, goal, walkable, near_wall, n_agents, n_loops, scripted):
+def play_loops(units, marks, streams, trait, pair, rule, goals, walkable, near_wall, n_agents, n_loops, scripted):
     """Game loops of all games without orders: for tests."""
     scratch = np.empty((N_SCRATCH, units.shape[2]))
     for game in range(units.shape[0]):
         for _ in range(n_loops):
             game_loop(
-                units[game], marks[game], streams, game, trait, pair, rule, goal, walkable, near_wall, scratch,
+                units[game], marks[game], streams, game, trait, pair, rule, goals[game], walkable, near_wall, scratch,
                 n_agents, scripted,
             )  # fmt: skip
 
@@ -498,7 +507,7 @@ def standing(unit, trait, n_agents):
 
 @part
 def reward_of(unit, before, pay, n_agents, outcome):
-    """The reward of a step; before [U]: health and shield at its start."""
+    """The reward of a step; before [U]: health and shield at its start. With both sides out, the agents have lost."""
     lost, kills, own_lost, deaths = 0.0, 0.0, 0.0, 0.0
     for u in range(unit.shape[1]):
         harm = before[u] - (unit[HEALTH, u] + unit[SHIELD, u])
@@ -510,15 +519,16 @@ def reward_of(unit, before, pay, n_agents, outcome):
             own_lost += harm
             deaths += has_died
     if pay[SPARSE] > 0.0:
-        reward = 1.0 if outcome == WON else -1.0 if outcome == LOST else 0.0
+        reward = 1.0 if outcome == WON else 0.0 if outcome == RUNNING else -1.0
         return reward * pay[SCALE]
     if pay[ONLY_POSITIVE] > 0.0:
-        reward = (abs(lost) if pay[SHIELD_REGEN] > 0.0 else max(lost, 0.0)) + pay[DEATH_VALUE] * kills
+        killed = pay[DEATH_VALUE] * kills
+        reward = abs(lost + killed) if pay[SHIELD_REGEN] > 0.0 else max(lost, 0.0) + killed
     else:
         reward = lost + pay[DEATH_VALUE] * kills - pay[NEGATIVE_SCALE] * (own_lost + pay[DEATH_VALUE] * deaths)
     if outcome == WON:
         reward += pay[WIN]
-    elif outcome == LOST:
+    elif outcome != RUNNING:
         reward += pay[DEFEAT]
     return reward * pay[SCALE]
 
@@ -533,7 +543,7 @@ def advance(
     pair,
     rule,
     pay,
-    goal,
+    goals,
     walkable,
     near_wall,
     n_loops,
@@ -559,8 +569,9 @@ def advance(
                 give_order(unit, mark, trait, pair, rule, walkable, n_agents, agent, actions[game, agent])
         for _ in range(n_loops):
             game_loop(
-                unit, mark, streams, game, trait, pair, rule, goal, walkable, near_wall, scratch, n_agents, scripted
-            )
+                unit, mark, streams, game, trait, pair, rule, goals[game], walkable, near_wall, scratch, n_agents,
+                scripted,
+            )  # fmt: skip
         outcomes[game] = standing(unit, trait, n_agents)
         rewards[game] = reward_of(unit, before, pay, n_agents, outcomes[game])
 
@@ -578,10 +589,9 @@ def swap(unit, u, v):
 
 
 @part
-def line_up(unit, kind, n_agents):
-    """Give the places within each type of a side to its units by rising x, and y where x are equal."""
-    n_units = unit.shape[1]
-    for u in range(1, n_units):
+def line_up(unit, kind, n_agents, n_sorted):
+    """Give the places within each type of a side to its units by rising x, and y where x are equal; n_sorted units."""
+    for u in range(1, n_sorted):
         v = u
         while v > 0 and v != n_agents and kind[v] == kind[v - 1]:
             if unit[X, v - 1] < unit[X, v] or (unit[X, v - 1] == unit[X, v] and unit[Y, v - 1] <= unit[Y, v]):
@@ -590,9 +600,24 @@ def line_up(unit, kind, n_agents):
             v -= 1
 
 
+@part
+def draw_goals(goals, streams, game, goal):
+    """Where both sides of one game go in this episode."""
+    for side in range(2):
+        share = uniform(streams, game) if goal[side, SPAN_X] != 0.0 or goal[side, SPAN_Y] != 0.0 else 0.0
+        goals[game, side, 0] = goal[side, 0] + share * goal[side, SPAN_X]
+        goals[game, side, 1] = goal[side, 1] + share * goal[side, SPAN_Y]
+        goals[game, side, 2] = goal[side, IS_SET]
+
+
 @compiled
-def start(units, marks, streams, games, kind, trait, pair, rule, walkable, near_wall, n_agents):
-    """Put games [K] to the start: each clump at random in a disc, pushed apart; slots ordered by type, x and y."""
+def start(
+    units, marks, streams, goals, games, kind, trait, pair, rule, goal, walkable, near_wall, n_agents, sorts_enemies
+):
+    """Put games [K] to the start: each unit at random in the disc of its start, pushed apart; slots put in order.
+
+    Slots are ordered by type, x and y; those of enemies only where `sorts_enemies`.
+    """
     n_units = units.shape[2]
     scratch = np.empty((N_SCRATCH, n_units))
     for k in range(len(games)):
@@ -612,6 +637,7 @@ def start(units, marks, streams, games, kind, trait, pair, rule, walkable, near_
             unit[COOLDOWN, u] = unit[SPEED, u] = unit[GOAL_X, u] = unit[GOAL_Y, u] = 0.0
             mark[TARGET, u] = mark[SHOT_AT, u] = mark[LAST_ACTION, u] = -1
             mark[HAS_GOAL, u] = 0
+        draw_goals(goals, streams, game, goal)
         for _ in range(SPAWN_ROUNDS):
             push_apart(unit, pair, scratch, rule[LARGEST_PUSH])
             for u in range(n_units):
@@ -619,7 +645,7 @@ def start(units, marks, streams, games, kind, trait, pair, rule, walkable, near_
                     keep_in_air(unit, trait, walkable, u)
                 else:
                     keep_on_floor(unit, trait, walkable, near_wall, u, trait[SPAWN_X, u], trait[SPAWN_Y, u])
-        line_up(unit, kind, n_agents)
+        line_up(unit, kind, n_agents, n_units if sorts_enemies else n_agents)
 
 
 # --- what everybody sees ---------------------------------------------------------------------------------------------

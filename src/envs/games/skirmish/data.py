@@ -19,6 +19,7 @@ LARGEST_RADIUS = 1.0  # cells; the walls of a cell are looked for in its neighbo
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+Segment = Annotated[list[Point], Field(min_length=2, max_length=2)]  # from one point to another
 Race = Literal["terran", "protoss", "zerg"]
 Attribute = Literal["light", "armoured", "biological"]
 
@@ -117,6 +118,7 @@ class Rules(Section):
     follow_distance: NonNegative
     largest_push: Positive
     general_knowledge: list[str] = []
+    inferred: list[str] = []  # sentences
     units: dict[str, UnitType]
 
     @model_validator(mode="after")
@@ -138,7 +140,7 @@ class MapData(Section):
 
     allies: Annotated[list[Group], Field(min_length=1)]
     enemies: Annotated[list[Group], Field(min_length=1)]
-    enemy_target: Point | None
+    enemy_target: Point | Segment | None
     floor: str
     episode_limit: Annotated[int, Field(ge=1)]
 

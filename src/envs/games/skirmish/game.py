@@ -16,6 +16,8 @@ from bn_mappo.envs.games.skirmish.sizes import Shown, count
 from bn_mappo.envs.smac_arguments import Difficulty
 from bn_mappo.envs.vector.batched import BatchedGame
 
+RULES = 2  # version of the rules that battles follow (docs/environments.md, history of the rules)
+
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
     "game_version": (None, "there is no StarCraft here"),
@@ -25,7 +27,11 @@ STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values
     "debug": (False, "there is nothing to print"),
 }
 
-RECORD = EnvRecord((("backend", "skirmish"),), (("real_game", 0.0),))
+RECORD = EnvRecord(
+    (("backend", "skirmish"), ("rules", str(RULES))),
+    (("real_game", 0.0), ("skirmish_rules", float(RULES))),
+    rules=f"Skirmish {RULES}",
+)
 
 
 class BattleDiagnostics(NamedTuple):
@@ -45,7 +51,7 @@ class BattleDiagnostics(NamedTuple):
 class Skirmish(BatchedGame):
     """B battles. Owns all units of all games in a few arrays; every rule is in core.py, every number in YAML."""
 
-    state_fields = ("units", "marks", "streams", "outcome")
+    state_fields = ("units", "marks", "streams", "goals", "outcome")
 
     def __init__(
         self,
@@ -55,6 +61,9 @@ class Skirmish(BatchedGame):
         map_name: str = "MMM2",
         step_mul: int = 8,
         move_amount: float = 2.0,
+        start: Literal["random", "fixed"] = "random",
+        enemy_order: Literal["sorted", "raw"] = "sorted",
+        exchange_enemy_types: bool = False,
         obs_all_health: bool = True,
         obs_own_health: bool = True,
         obs_last_action: bool = False,
@@ -62,7 +71,7 @@ class Skirmish(BatchedGame):
         obs_terrain_height: bool = False,
         obs_timestep_number: bool = False,
         obs_instead_of_state: bool = False,
-        state_last_action: bool = False,
+        state_last_action: bool = True,
         state_timestep_number: bool = False,
         reward_sparse: bool = False,
         reward_only_positive: bool = True,
@@ -107,7 +116,8 @@ class Skirmish(BatchedGame):
 
         self.core: ModuleType = core
         self.map = load_map(map_name)
-        self.tables = tables.make_tables(self.map, move_amount)
+        self.tables = tables.make_tables(self.map, move_amount, start, exchange_enemy_types)
+        self.sorts_enemies = enemy_order == "sorted"
         self.n_loops = step_mul
         self.time_out_is_end = not continuing_episode
         self.render_mode = render_mode
@@ -146,6 +156,7 @@ class Skirmish(BatchedGame):
         self.pay = np.array([pays[name] for name in core.PAYS], dtype=np.float64)
         self.units = np.zeros((batch_size, len(core.FIELDS), n_agents + n_enemies))
         self.marks = np.zeros((batch_size, len(core.MARKS), n_agents + n_enemies), dtype=np.int64)
+        self.goals = np.zeros((batch_size, 2, 3))  # where scripted allies and enemies go: x, y, whether they do
         self.outcome = np.zeros(batch_size, dtype=np.int64)  # of the last step: core.RUNNING, WON, LOST, DRAWN
         self.streams = self._make_streams(seed)
 
@@ -165,14 +176,17 @@ class Skirmish(BatchedGame):
             self.units,
             self.marks,
             self.streams,
+            self.goals,
             games,
             t.kind,
             t.trait,
             t.pair,
             t.rule,
+            t.goal,
             t.walkable,
             t.near_wall,
             self.info.n_agents,
+            self.sorts_enemies,
         )
 
     def advance(self, actions: Array) -> tuple[Array, Array]:
@@ -187,7 +201,7 @@ class Skirmish(BatchedGame):
             t.pair,
             t.rule,
             self.pay,
-            t.goal,
+            self.goals,
             t.walkable,
             t.near_wall,
             self.n_loops,

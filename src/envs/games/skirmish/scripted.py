@@ -58,11 +58,26 @@ def focus_and_kite(game: Battles) -> Array:
     sight = look(game)
     core, n_agents = game.core, game.info.n_agents
     in_fight = (sight.avail_actions[..., core.FIRST_TARGET :] & ~_is_healer(game)[:, None]).any((1, 2))  # [B]
-    goes = in_fight | (game.clock >= PATIENCE) | (game.tables.goal[1, 2] == 0)
+    goes = in_fight | (game.clock >= PATIENCE) | (game.tables.goal[1, core.IS_SET] == 0)
     idle = np.where(goes[:, None], approach(sight), core.STOP)
     actions = _aim(game, sight, sight.vigour[:, None] + 0.01 * sight.distance, idle, is_sparing=True)
     flees, away = _threatened(game, sight)
     actions = np.where(flees, _step(sight.avail_actions, away), actions)
+    return np.where(sight.is_alive[:, :n_agents], actions, core.NO_OP)
+
+
+def alternate_fire(game: Battles) -> Array:
+    """SMAC's trick against one melee unit: only the agent farthest from it shoots, the others stop.
+
+    An enemy leaves an agent that does nothing for one that attacks, so it goes to and fro between them. The farthest
+    comes nearer if the enemy has come to another agent and is out of its own range. Returns [B, N].
+    """
+    core, n_agents = game.core, game.info.n_agents
+    sight = look(game)
+    farthest = np.where(sight.is_alive[:, :n_agents], sight.distance[..., n_agents], -FAR).argmax(-1)  # [B]
+    can_aim, acts = sight.avail_actions[..., core.FIRST_TARGET], np.arange(n_agents) == farthest[:, None]  # [B, N]
+    comes = acts & can_aim.any(-1, keepdims=True)
+    actions = np.where(acts & can_aim, core.FIRST_TARGET, np.where(comes, approach(sight), core.STOP))
     return np.where(sight.is_alive[:, :n_agents], actions, core.NO_OP)
 
 

@@ -1,7 +1,7 @@
 """A map as the arrays that the compiled core reads: per unit, per pair of units, and per cell."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -9,7 +9,9 @@ from bn_mappo.core.specs import Array
 from bn_mappo.envs.games.skirmish import core
 from bn_mappo.envs.games.skirmish.data import Map, Point, Rules, UnitType
 
+Start = Literal["random", "fixed"]  # where the units of a clump start: anywhere in a disc, or on a lattice
 CLUMP = 1.1  # radius of a clump of units at the start, times the square root of the sum of their squared radii
+EXCHANGED = ["stalker", "zealot"]  # SMAC gives the enemies of maps with these types each other's one-hot codes
 
 
 class Tables(NamedTuple):
@@ -19,16 +21,20 @@ class Tables(NamedTuple):
     trait: Array  # [traits, U]
     pair: Array  # [pairs, U, U]
     rule: Array  # [rules]
-    goal: Array  # [2, 3]: where scripted allies and enemies go: x, y, whether there is such a place
+    goal: Array  # [2, goals]: where scripted allies and enemies go
     walkable: Array  # [SIZE, SIZE] bool
     near_wall: Array  # [SIZE, SIZE] bool: a neighbouring cell is not walkable
 
 
-def make_tables(game_map: Map, move_amount: float) -> Tables:
+def make_tables(
+    game_map: Map, move_amount: float, start: Start = "random", exchanges_enemy_types: bool = False
+) -> Tables:
     """All arrays of a map; `move_amount` in cells."""
     units = [unit for unit, _, _ in (*game_map.allies, *game_map.enemies)]
     names = [name for _, name, _ in (*game_map.allies, *game_map.enemies)]
     kind = np.array([game_map.unit_types.index(name) if game_map.unit_types else 0 for name in names])
+    if exchanges_enemy_types and game_map.unit_types == EXCHANGED:
+        kind[len(game_map.allies) :] = 1 - kind[len(game_map.allies) :]
     blocked = ~np.pad(game_map.walkable, 1)
     size = len(game_map.walkable)
     near_wall = np.zeros_like(game_map.walkable)
@@ -37,7 +43,7 @@ def make_tables(game_map: Map, move_amount: float) -> Tables:
             near_wall |= blocked[i : i + size, j : j + size]
     return Tables(
         kind,
-        _traits(game_map, units),
+        _traits(game_map, units, start),
         _pairs(game_map, units),
         _rules(game_map.rules, move_amount),
         _goals(game_map),
@@ -54,9 +60,33 @@ def _spawn_radii(side: Sequence[tuple[UnitType, str, Point]]) -> list[float]:
     return [CLUMP * areas[tuple(at)] ** 0.5 for _, _, at in side]
 
 
-def _traits(game_map: Map, units: list[UnitType]) -> Array:
+def _lattice(side: Sequence[tuple[UnitType, str, Point]], faces: int) -> list[Point]:
+    """A start for each unit: its clump as a hexagonal lattice of circles that touch, filled from the middle.
+
+    The lattice is as wide as the largest unit on the ground. Units that fly start in the middle. faces: 1 or -1, by
+    which x is mirrored, so that both sides have the same formation.
+    """
+    clumps: dict[tuple[float, ...], list[int]] = {}
+    places = [list(at) for _, _, at in side]
+    for k, (unit, _, at) in enumerate(side):
+        if not unit.is_air:
+            clumps.setdefault(tuple(at), []).append(k)
+    for (x, y), members in clumps.items():
+        width, reach = 2 * max(side[k][0].radius for k in members), range(-len(members), len(members) + 1)
+        offsets = [(width * (i + j % 2 / 2), width * j * 3**0.5 / 2) for i in reach for j in reach]
+        offsets.sort(key=lambda offset: (round(offset[0] ** 2 + offset[1] ** 2, 9), offset))
+        for k, (dx, dy) in zip(members, offsets, strict=False):
+            places[k] = [x + faces * dx, y + dy]
+    return places
+
+
+def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
     loops = game_map.rules.clock.loops_per_second
-    both = [*game_map.allies, *game_map.enemies]
+    places = [at for _, _, at in (*game_map.allies, *game_map.enemies)]
+    spawn_radii = _spawn_radii(game_map.allies) + _spawn_radii(game_map.enemies)
+    if start == "fixed":
+        places = _lattice(game_map.allies, 1) + _lattice(game_map.enemies, -1)
+        spawn_radii = [0.0] * len(places)
     columns = {
         "radius": [u.radius for u in units],
         "max_health": [u.health for u in units],
@@ -75,9 +105,9 @@ def _traits(game_map: Map, units: list[UnitType]) -> Array:
         "health_per_energy": [u.heal.health_per_energy if u.heal else 0.0 for u in units],
         "splash": [u.weapon.splash_radius if u.weapon else 0.0 for u in units],
         "state_scale": [u.max_cooldown for u in units],
-        "spawn_x": [at[0] for _, _, at in both],
-        "spawn_y": [at[1] for _, _, at in both],
-        "spawn_radius": _spawn_radii(game_map.allies) + _spawn_radii(game_map.enemies),
+        "spawn_x": [at[0] for at in places],
+        "spawn_y": [at[1] for at in places],
+        "spawn_radius": spawn_radii,
     }
     return np.array([columns[name] for name in core.TRAITS], dtype=np.float64)
 
@@ -127,4 +157,7 @@ def _goals(game_map: Map) -> Array:
     """Enemies go to the map's target; scripted allies, in tests, to where the enemies start."""
     start = np.mean([at for _, _, at in game_map.enemies], axis=0)
     target = game_map.data.enemy_target
-    return np.array([[*start, float(target is not None)], [*(target or (0.0, 0.0)), float(target is not None)]])
+    if target is None:
+        return np.zeros((2, len(core.GOALS)))
+    ends = np.array(target, dtype=np.float64).reshape(-1, 2)  # one point, or the two ends of a segment
+    return np.array([[*start, 0.0, 0.0, 1.0], [*ends[0], *(ends[-1] - ends[0]), 1.0]])

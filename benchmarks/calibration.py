@@ -1,0 +1,172 @@
+"""Skirmish beside the real game: what the same scripts win there and here, and how fast MAPPO learns.
+
+    python benchmarks/calibration.py [--games 500] [--start random] [--runs RUN ...] [--out results/calibration]
+
+Writes calibration.csv, calibration.md and calibration.png to the folder. The published numbers and their sources are in
+calibration.yaml. --runs: folders of training runs on Skirmish (any folder above them will do), whose evaluations are
+drawn beside the published points. Runs that were played by other rules of Skirmish are left out.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from bn_mappo.config.loading import load_yaml
+from bn_mappo.envs.games.skirmish import Skirmish
+from bn_mappo.envs.games.skirmish.game import RULES
+from bn_mappo.envs.games.skirmish.orders import Battle, attack_closest, fight, fight_by_actions, stay_with_closest
+from bn_mappo.envs.games.skirmish.scripted import alternate_fire
+from bn_mappo.tracking.metrics import read_metrics, series
+
+matplotlib.use("agg")
+WON = "test_battle_won_mean"
+Z_95 = 1.96  # standard deviations of a two-sided interval of 95 %
+OURS, THEIRS = "#2f6db3", "#c8502d"
+Row = dict[str, Any]
+
+
+SCRIPTS: dict[str, Callable[[Skirmish], Battle]] = {
+    "stay with closest": lambda game: fight(game, stay_with_closest(game)),
+    "attack closest": lambda game: fight(game, partial(attack_closest, game)),
+    "alternate fire": lambda game: fight_by_actions(game, partial(alternate_fire, game)),
+}
+
+
+def play_scripts(published: list[Row], n_games: int, start: str) -> Iterator[Row]:
+    """The row of each published number, with ours."""
+    for entry in published:
+        battle = SCRIPTS[entry["script"]](Skirmish(n_games, 0, map_name=entry["map"], start=start))
+        share = float(battle.won.mean())
+        yield {
+            **entry,
+            "won_here": share,
+            "error_here": Z_95 * (share * (1 - share) / n_games) ** 0.5,
+            "score_here": float(battle.score.mean()),
+            "deaths_here": float(battle.dead_allies.mean()),
+        }
+
+
+def read_runs(folders: list[Path]) -> Iterator[Row]:
+    """Each run of these rules: its map, algorithm, seed, and evaluations (steps, shares won)."""
+    for path in sorted({path.parent for folder in folders for path in folder.rglob("metrics.jsonl")}):
+        config = json.loads((path / "config.json").read_text())
+        rows = read_metrics(path)
+        if config["env"] != "skirmish" or not any(row.get("skirmish_rules") == RULES for row in rows):
+            print(f"left out: {path} (not played by rules {RULES} of Skirmish)")
+            continue
+        steps, won = series(rows, WON)
+        if steps:
+            yield {"map": config["env_args"]["map_name"], "name": config["name"], "seed": config["seed"],
+                   "steps": steps, "won": won}  # fmt: skip
+
+
+def first_step(run: Row, won: float) -> int | None:
+    """The step of the first evaluation that reaches this share, None: none does."""
+    return next((step for step, share in zip(run["steps"], run["won"], strict=True) if share >= won), None)
+
+
+def compare_learning(published: list[Row], runs: list[Row]) -> Iterator[Row]:
+    """The row of each published point and each run on its map; a row without a run where there is none."""
+    for entry in published:
+        ours = [run for run in runs if run["map"] == entry["map"]]
+        for run in ours or [None]:
+            step = first_step(run, entry["won"]) if run else None
+            who = {"name": run["name"], "seed": run["seed"], "steps_played": run["steps"][-1]} if run else {}
+            yield {**entry, **who, "steps_here": step, "ratio": step / entry["steps"] if step else None}
+
+
+def markdown(scripts: list[Row], learning: list[Row], sources: dict[str, str], command: str) -> str:
+    """Both tables, with the sources."""
+    lines = [
+        f"    {command}", "", f"Rules {RULES} of Skirmish.", "",
+        "| map | script | won in the real game | won here | score there | score here | agents lost here | source |",
+        "|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row in scripts:
+        score = f"{row['score']:.3f}" if "score" in row else ""
+        here = f"{row['score_here']:.3f}" if "score" in row else ""
+        lines.append(
+            f"| {row['map']} | {row['script']} | {row['won']:.0%} | {row['won_here']:.1%} +- {row['error_here']:.1%} "
+            f"| {score} | {here} | {row['deaths_here']:.2f} | {row['source']} |"
+        )
+    lines += ["", "| map | share won | steps in the real game | steps here | ratio | run |", "|---|" + "---|" * 5]
+    for row in learning:
+        run = f"{row['name']}, seed {row['seed']}" if "name" in row else "none"
+        reached = f"{row['steps_here']:,}" if row["steps_here"] else ""
+        reached = reached or (f"not within {row['steps_played']:,}" if "name" in row else "")
+        ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
+        lines.append(f"| {row['map']} | {row['won']:.0%} | {row['steps']:,} | {reached} | {ratio} | {run} |")
+    return "\n".join([*lines, "", *(f"- **{name}**: {text}" for name, text in sources.items()), ""])
+
+
+def draw(path: Path, scripts: list[Row], learning: list[Row], runs: list[Row]) -> None:
+    """Bars of the scripts, and a panel of learning curves for each map with published points."""
+    from matplotlib.figure import Figure
+
+    maps = list(dict.fromkeys(row["map"] for row in learning))
+    figure = Figure(figsize=(10, 3.4 + 2.3 * ((len(maps) + 2) // 3)), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[3.4, 2.3 * ((len(maps) + 2) // 3)])
+    axis, places = top.subplots(), np.arange(len(scripts))
+    shares = np.array([[100 * row["won"], 100 * row["won_here"]] for row in scripts])
+    axis.bar(places - 0.2, shares[:, 0], 0.4, color=THEIRS, label="real game, published")
+    axis.bar(places + 0.2, shares[:, 1], 0.4, color=OURS, label=f"Skirmish, rules {RULES}",
+             yerr=[100 * row["error_here"] for row in scripts], ecolor="#30343b")  # fmt: skip
+    for place, pair in zip(places, shares, strict=True):
+        for side, share in zip((-0.2, 0.2), pair, strict=True):
+            axis.text(place + side, share + 5, f"{share:.0f}", ha="center", fontsize=8)
+    axis.set_xticks(places, [f"{row['map']}\n{row['script']}" for row in scripts], rotation=30, ha="right", fontsize=8)
+    axis.set(ylabel="battles won, %", ylim=(0, 115), title="The same scripts")
+    axis.legend(loc="upper center", fontsize=8)
+    panels = bottom.subplots((len(maps) + 2) // 3, 3, squeeze=False)
+    for panel, map_name in zip(panels.flat, maps, strict=False):
+        points = sorted({(row["steps"], 100 * row["won"]) for row in learning if row["map"] == map_name})
+        panel.plot(*zip(*points, strict=True), "o", color=THEIRS, label="MAPPO, real game")
+        for run in runs:
+            if run["map"] == map_name:
+                shares = [100 * share for share in run["won"]]
+                panel.plot(run["steps"], shares, lw=1, label=f"{run['name']}, seed {run['seed']}")
+        panel.set(title=map_name, xscale="log", xlim=(1e5, 6e7), ylim=(-3, 103))
+        panel.legend(fontsize=7, loc="center left")
+    for panel in panels.flat[len(maps) :]:
+        panel.set_visible(False)
+    bottom.supxlabel("environment steps", fontsize=9)
+    bottom.supylabel("battles won, %", fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Play the scripts, read the runs, write the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--games", type=int, default=500, help="battles of a script on a map")
+    parser.add_argument("--start", choices=["random", "fixed"], default="random")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[])
+    parser.add_argument("--out", type=Path, default=Path("results/calibration"))
+    options = parser.parse_args()
+    published = load_yaml(Path(__file__).with_suffix(".yaml"))
+    scripts = list(play_scripts(published["scripts"], options.games, options.start))
+    runs = list(read_runs(options.runs))
+    learning = list(compare_learning(published["learning"], runs))
+    options.out.mkdir(parents=True, exist_ok=True)
+    command = f"python benchmarks/calibration.py --games {options.games} --start {options.start}"
+    command += "".join([" --runs", *(f" {run}" for run in options.runs)]) if options.runs else ""
+    text = markdown(scripts, learning, published["sources"], command)
+    (options.out / "calibration.md").write_text(f"# Skirmish beside the real game\n\n{text}")
+    with (options.out / "calibration.csv").open("w", newline="") as file:
+        names = list(dict.fromkeys(name for row in (*scripts, *learning) for name in row))
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*scripts, *learning])
+    draw(options.out / "calibration.png", scripts, learning, runs)
+    print(text)
+    print(f"written: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
