@@ -56,7 +56,7 @@ def test_observations_have_the_declared_sizes_and_no_game_is_needed_to_know_them
     assert info.masks_actions and starcraft.launched() == []
     env.reset()
     assert env.get_obs().shape == (3, 30) and env.get_obs().dtype == np.float32
-    assert env.get_state().shape == (21,)
+    assert env.get_state().shape == (48,)
     assert env.get_avail_actions().shape == (3, 9) and env.get_avail_actions().dtype == bool
 
 
