@@ -18,7 +18,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from bn_mappo.config.loading import load_yaml
+from bn_mappo.config.reading import load_yaml
 from bn_mappo.envs.games.skirmish import Skirmish
 from bn_mappo.envs.games.skirmish.game import RULES
 from bn_mappo.envs.games.skirmish.orders import Battle, attack_closest, fight, fight_by_actions, stay_with_closest
@@ -133,7 +133,7 @@ def draw(path: Path, scripts: list[Row], learning: list[Row], runs: list[Row]) -
                 shares = [100 * share for share in run["won"]]
                 panel.plot(run["steps"], shares, lw=1, label=f"{run['name']}, seed {run['seed']}")
         panel.set(title=map_name, xscale="log", xlim=(1e5, 6e7), ylim=(-3, 103))
-        panel.legend(fontsize=7, loc="center left")
+        panel.legend(fontsize=7, loc="lower right")
     for panel in panels.flat[len(maps) :]:
         panel.set_visible(False)
     bottom.supxlabel("environment steps", fontsize=9)
