@@ -182,12 +182,26 @@ class SlowLoop:
 
     def shoot(self, u: int, target: int) -> None:
         self.mark["shot_at"][u] = target
-        n_hits, radius = int(self.trait["hits"][u]), self.trait["splash"][u]
+        n_hits = int(self.trait["hits"][u])
         self.hits[target] += [self.pair["hit"][u][target]] * n_hits
         for v in self.side(target):
-            is_near = radius > 0 and self.square(target, v) <= radius * radius
-            if v != target and self.alive(v) and not self.trait["is_air"][v] and is_near:
+            if v != target and self.alive(v) and not self.trait["is_air"][v] and self.is_on_line(u, target, v):
                 self.hits[v] += [self.pair["hit"][u][v]] * n_hits
+
+    def is_on_line(self, u: int, target: int, v: int) -> bool:
+        """Whether v's circle touches the line across the shot, by the point of the line that is nearest to v."""
+        if self.trait["line_length"][u] == 0:
+            return False
+        x, y = self.was["x"], self.was["y"]
+        shot_x, shot_y = x[target] - x[u], y[target] - y[u]
+        length = math.sqrt(shot_x * shot_x + shot_y * shot_y)
+        if length == 0:
+            shot_x = length = core.SAME_POINT
+        dx, dy = x[v] - x[target], y[v] - y[target]
+        along, across = abs(dy * shot_x - dx * shot_y) / length, (dx * shot_x + dy * shot_y) / length
+        beyond = max(along - self.trait["line_length"][u] / 2, 0.0)
+        near = self.trait["line_width"][u] / 2 + self.trait["radius"][v]
+        return across * across + beyond * beyond <= near * near
 
     def move(self, living: list[int]) -> None:
         x = [a + wish[0] for a, wish in zip(self.was["x"], self.wish, strict=True)]

@@ -88,16 +88,47 @@ def test_zealot_against_marauder_hits_twice_and_armour_counts_twice():
     assert loops == 1 + math.ceil(8 * 1.2 * 16)  # the ninth blow
 
 
-def test_colossus_hits_neighbours_on_the_ground_of_one_side():
+def test_a_colossus_hits_all_on_the_ground_that_touch_a_line_across_its_shot_twice():
+    """The line is 2.5 long and 0.3 wide, and a marine's radius is 0.375: so 1.25 + 0.525 along it, 0.525 beside it.
+
+    Its ends are round. Two beams of 20 kill a marine of 45 health nearly; armour 1 takes 1 of each on a marauder's 125.
+    """
+    places = [(15, 20), (16.76, 20), (16.78, 20), (15, 20.52), (15, 20.53), (16.6, 20.38), (16.6, 20.4)]
+    marines = [["marine", x, y] for x, y in places]
     game = scene(
-        [["marine", 15, 20], ["marine", 15.9, 20], ["marine", 16.2, 20], ["medivac", 15.2, 20.2]],
-        [["colossus", 15, 15], *[["stalker", 2, 2]] * 3],
+        [["marauder", 13.6, 20], *marines, ["medivac", 15.2, 20.2]],
+        [["colossus", 15, 15], *[["stalker", 2, 2]] * 8],
         step_mul=1,
     )
-    kill(game, 5, 6, 7)
+    kill(game, *range(10, 18))
     game.tables.rule[core.LARGEST_PUSH] = 0.0
-    play(game, *[STOP] * 4)
-    assert game.units[0, core.HEALTH, :4].tolist() == [30, 30, 45, 150]  # 0.9 away is near, 1.2 is not
+    play(game, *[STOP] * 9)
+    assert game.units[0, core.HEALTH, :9].tolist() == [125 - 2 * 19, 5, 5, 45, 5, 45, 5, 45, 150]
+
+
+def test_a_line_turns_with_the_shot_and_spares_the_side_of_the_colossus():
+    d = 5 / 2**0.5
+    game = scene(
+        [["colossus", 10, 10], ["stalker", 10 + d + 1, 10 + d - 1]],
+        [["zealot", 10 + d, 10 + d], ["zealot", 10 + d + 0.9, 10 + d - 0.9], ["zealot", 10 + d + 0.9, 10 + d + 0.9]],
+        step_mul=1,
+    )
+    game.tables.rule[core.LARGEST_PUSH] = 0.0
+    play(game, TARGET, STOP)
+    assert game.units[0, core.SHIELD, 2:].tolist() == [10, 10, 50]
+    assert value(game, core.SHIELD, 1) == 80
+
+
+def test_units_on_the_ground_walk_under_a_colossus_and_it_goes_round_colossi_and_those_who_fly():
+    allies = [["colossus", 16, 16], ["zealot", 16, 16]]
+    game = scene(allies, [["colossus", 16.2, 20], ["zealot", 2, 2]], step_mul=1)
+    play(game, STOP, EAST)
+    assert value(game, core.X, 0) == 16 and value(game, core.X, 1) == 16 + 2.25 / 16
+    game.units[0, [core.X, core.Y], 2] = 16.2, 16
+    play(game, STOP, STOP)
+    assert value(game, core.X, 0) == pytest.approx(15.75) and value(game, core.X, 2) > 16.2
+    touch = scene([["colossus", 16, 16]], [["medivac", 20, 16]]).tables.pair[core.TOUCH]
+    assert touch[0, 1] > 0
 
 
 def test_range_is_from_edge_to_edge_and_an_attacker_walks_until_it_has_it():

@@ -18,13 +18,13 @@ TARGET, HAS_GOAL, SHOT_AT, LAST_ACTION = range(len(MARKS))
 # trait[TRAIT, u], float64: what does not change
 TRAITS = (
     "radius", "max_health", "max_shield", "max_energy", "start_energy", "armour", "step", "acceleration",
-    "regeneration", "energy_regeneration", "period", "hits", "is_air", "heal", "health_per_energy", "splash",
-    "state_scale", "spawn_x", "spawn_y", "spawn_radius",
+    "regeneration", "energy_regeneration", "period", "hits", "is_air", "heal", "health_per_energy", "line_length",
+    "line_width", "state_scale", "spawn_x", "spawn_y", "spawn_radius",
 )  # fmt: skip
 (
     RADIUS, MAX_HEALTH, MAX_SHIELD, MAX_ENERGY, START_ENERGY, ARMOUR, STEP, ACCELERATION,
-    REGENERATION, ENERGY_REGENERATION, PERIOD, HITS, IS_AIR, HEAL, HEALTH_PER_ENERGY, SPLASH,
-    STATE_SCALE, SPAWN_X, SPAWN_Y, SPAWN_RADIUS,
+    REGENERATION, ENERGY_REGENERATION, PERIOD, HITS, IS_AIR, HEAL, HEALTH_PER_ENERGY, LINE_LENGTH,
+    LINE_WIDTH, STATE_SCALE, SPAWN_X, SPAWN_Y, SPAWN_RADIUS,
 ) = range(len(TRAITS))  # fmt: skip
 # pair[PAIR, u, v], float64, of u towards v: squared distances between centres, and the damage of a hit before armour
 PAIRS = ("reach", "acquire", "touch", "hit")
@@ -112,7 +112,7 @@ def is_walkable(walkable, x, y):
 
 @part
 def push_apart(unit, pair, scratch, largest):
-    """Every living unit moves by half of each of its overlaps with others of its layer, from one set of positions."""
+    """Every living unit moves by half of its overlaps with those it collides with, from one set of positions."""
     n_units = unit.shape[1]
     for u in range(n_units):
         scratch[PUSH_X, u] = 0.0
@@ -297,19 +297,32 @@ def strike(scratch, trait, rule, damage, n_hits, v):
 
 
 @part
+def touches_line(unit, trait, u, target, v):
+    """Whether unit v touches the line of u's shot: it lies across the shot, with its middle in the target."""
+    shot_x, shot_y = unit[X, target] - unit[X, u], unit[Y, target] - unit[Y, u]
+    length = np.sqrt(shot_x * shot_x + shot_y * shot_y)
+    if length == 0.0:
+        shot_x, length = SAME_POINT, SAME_POINT
+    dx, dy = unit[X, v] - unit[X, target], unit[Y, v] - unit[Y, target]
+    off = (dx * shot_x + dy * shot_y) / length  # along the shot, so away from the line
+    beyond = max(abs(dy * shot_x - dx * shot_y) / length - trait[LINE_LENGTH, u] / 2.0, 0.0)  # its end
+    near = trait[LINE_WIDTH, u] / 2.0 + trait[RADIUS, v]
+    return off * off + beyond * beyond <= near * near
+
+
+@part
 def fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target):
     """All that a shot of u at its target does."""
     n_hits = int(trait[HITS, u])
     strike(scratch, trait, rule, pair[HIT, u, target], n_hits, target)
     mark[SHOT_AT, u] = target
-    if trait[SPLASH, u] <= 0.0:
+    if trait[LINE_LENGTH, u] <= 0.0:
         return
     low, high = (n_agents, unit.shape[1]) if target >= n_agents else (0, n_agents)
     for v in range(low, high):
         if v == target or unit[HEALTH, v] <= 0.0 or trait[IS_AIR, v] > 0.0:
             continue
-        dx, dy = unit[X, v] - unit[X, target], unit[Y, v] - unit[Y, target]
-        if dx * dx + dy * dy <= trait[SPLASH, u] * trait[SPLASH, u]:
+        if touches_line(unit, trait, u, target, v):
             strike(scratch, trait, rule, pair[HIT, u, v], n_hits, v)
 
 

@@ -22,12 +22,20 @@ Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 Segment = Annotated[list[Point], Field(min_length=2, max_length=2)]  # from one point to another
 Race = Literal["terran", "protoss", "zerg"]
 Attribute = Literal["light", "armoured", "biological"]
+Layer = Literal["ground", "flying", "colossus"]
 
 
 class Section(BaseModel):
     """A part of a data file: no unknown keys, no change after load."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Line(Section):
+    """Cells; across the shot, with its middle in the target: ground units of the target's side on it are hit, too."""
+
+    length: Positive
+    width: NonNegative
 
 
 class Weapon(Section):
@@ -39,7 +47,7 @@ class Weapon(Section):
     period: Positive
     range: Positive
     targets: list[Literal["ground", "air"]]
-    splash_radius: NonNegative = 0.0  # cells; ground units of the target's side whose centres are so near are hit too
+    line: Line | None = None
 
 
 class Energy(Section):
@@ -66,7 +74,8 @@ class UnitType(Section):
     shield: NonNegative = 0.0
     armour: NonNegative = 0.0
     attributes: list[Attribute]
-    is_air: bool = False
+    is_air: bool = False  # it crosses walls, and only weapons against air units hit it
+    collides: Annotated[list[Layer], Field(min_length=1)] = ["ground"]  # with units that share one of these layers
     speed: Positive
     acceleration: Positive | None = None
     radius: Annotated[float, Field(gt=0, le=LARGEST_RADIUS)]

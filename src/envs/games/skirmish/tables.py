@@ -87,6 +87,7 @@ def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
     if start == "fixed":
         places = _lattice(game_map.allies, 1) + _lattice(game_map.enemies, -1)
         spawn_radii = [0.0] * len(places)
+    lines = [u.weapon.line if u.weapon else None for u in units]
     columns = {
         "radius": [u.radius for u in units],
         "max_health": [u.health for u in units],
@@ -103,7 +104,8 @@ def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
         "is_air": [u.is_air for u in units],
         "heal": [u.heal.rate / loops if u.heal else 0.0 for u in units],
         "health_per_energy": [u.heal.health_per_energy if u.heal else 0.0 for u in units],
-        "splash": [u.weapon.splash_radius if u.weapon else 0.0 for u in units],
+        "line_length": [line.length if line else 0.0 for line in lines],
+        "line_width": [line.width if line else 0.0 for line in lines],
         "state_scale": [u.max_cooldown for u in units],
         "spawn_x": [at[0] for at in places],
         "spawn_y": [at[1] for at in places],
@@ -120,7 +122,7 @@ def _pairs(game_map: Map, units: list[UnitType]) -> Array:
         for v, other in enumerate(units):
             is_foe = (u < n_agents) != (v < n_agents)
             radii = unit.radius + other.radius
-            if unit.is_air == other.is_air:
+            if set(unit.collides) & set(other.collides):
                 pair[core.TOUCH, u, v] = radii**2
             if unit.weapon and is_foe and ("air" if other.is_air else "ground") in unit.weapon.targets:
                 bonus = sum(unit.weapon.bonus.get(attribute, 0.0) for attribute in other.attributes)
