@@ -115,10 +115,10 @@ def test_shields_cooldowns_and_last_actions_show():
     play(game, TARGET, NORTH)
     obs, state, *_ = game.observe()
     assert game.info.obs_dim == 4 + 6 + (6 + 7) + 2
-    np.testing.assert_allclose(obs[0, 0, 4:10], [1, 1.05 / 9, 1.05 / 9, 0, 1, 34 / 50], rtol=1e-6)
-    np.testing.assert_allclose(obs[0, 0, -2:], [1, 34 / 50], rtol=1e-6)  # both have hit twice
+    np.testing.assert_allclose(obs[0, 0, 4:10], [1, 1.05 / 9, 1.05 / 9, 0, 1, 42 / 50], rtol=1e-6)
+    np.testing.assert_allclose(obs[0, 0, -2:], [1, 42 / 50], rtol=1e-6)  # both have hit once
     np.testing.assert_allclose(obs[0, 0, 10:23], 0)  # the other one is not in sight
-    np.testing.assert_allclose(state[0, :5], [1, 1.2 * 16 / 22, -6 / 32, -6 / 32, 34 / 50], rtol=1e-6)
+    np.testing.assert_allclose(state[0, :5], [1, 1.2 * 16 / 22, -6 / 32, -6 / 32, 42 / 50], rtol=1e-6)
     np.testing.assert_allclose(state[0, 9], (25 + 2 / 16) / 50)  # unharmed for long, so it regenerates
     assert state[0, 14:].reshape(2, 7).argmax(-1).tolist() == [TARGET, NORTH] and state[0, 14:].sum() == 2
     game.units[0, [core.X, core.Y], 1] = 12, 12
@@ -143,7 +143,7 @@ def permuted(game: Skirmish, order: list[int]) -> Skirmish:
     units = [*order, *range(len(order), game.units.shape[2])]
     other.units, other.marks = game.units[:, :, units].copy(), game.marks[:, :, units].copy()
     new_slot = np.append(np.argsort(units), -1)
-    for mark in (core.TARGET, core.SHOT_AT):
+    for mark in (core.TARGET, core.SHOT_AT, core.AIM):
         other.marks[:, mark] = new_slot[other.marks[:, mark]]
     return other
 
@@ -186,7 +186,7 @@ def test_rewards_by_hand():
     assert [Skirmish(1, 0, map_name=name).max_reward for name in ("3m", "MMM2", "6h_vs_8z")] == [365, 1205, 1480]
 
     def reward(**env_args) -> float:
-        game = Skirmish(1, 0, map_name="3m", step_mul=1, **env_args)
+        game = Skirmish(1, 0, map_name="3m", step_mul=2, **env_args)  # a marine's first shot leaves in loop 2
         game.reset()
         game.units[0, core.X] = [9, 9, 9, 14, 30, 30]
         game.units[0, core.Y] = [15, 16, 17, 16, 10, 22]
@@ -223,7 +223,7 @@ def test_the_reward_is_the_modulus_of_harm_and_kills_together():
 
 @pytest.mark.parametrize(("args", "reward"), [({"reward_sparse": True}, -1), ({"reward_defeat": -7.0}, 4 + 10 - 7)])
 def test_both_sides_dead_is_a_defeat(args, reward):
-    game = scene([["marine", 10, 10]], [["marine", 14, 10]], reward_scale=False, step_mul=1, **args)
+    game = scene([["marine", 10, 10]], [["marine", 14, 10]], reward_scale=False, step_mul=2, **args)
     game.units[0, core.HEALTH] = 4
     assert play(game, TARGET) == (reward, True)
     assert game.outcome[0] == core.DRAWN and game.episode_info()["battle_won"] == 0
@@ -253,12 +253,12 @@ def test_alternating_fire_wins_2m_vs_1z_without_losses():
 def test_attacking_the_closest_wins_6h_vs_5z():
     """In the real game a public script wins 10 of 10 with a score of 0.653 (benchmarks/calibration.yaml).
 
-    Here it wins 90 %, with 0.61: battles in which both sides stand and fight are a little harder than in the real game.
+    Here it wins less often: battles in which both sides stand and fight are harder than in the real game.
     """
     game = Skirmish(300, 0, map_name="6h_vs_5z")
     battle = fight(game, partial(attack_closest, game))
-    assert battle.won.mean() > 0.84
-    assert 0.58 < battle.score.mean() < 0.69
+    assert battle.won.mean() > 0.7
+    assert 0.55 < battle.score.mean() < 0.69
 
 
 @pytest.mark.parametrize("map_name", sorted(MAPS))
@@ -301,8 +301,8 @@ def test_slots_of_enemies_can_be_left_as_they_were_made_and_their_types_exchange
 
 def test_records_name_the_rules():
     record = Skirmish(1, 0).info.record
-    assert dict(record.description)["rules"] == "2" and dict(record.metrics)["skirmish_rules"] == 2
-    assert record.rules == "Skirmish 2"
+    assert dict(record.description)["rules"] == "3" and dict(record.metrics)["skirmish_rules"] == 3
+    assert record.rules == "Skirmish 3"
 
 
 def test_a_won_game_without_regeneration_earns_twenty():

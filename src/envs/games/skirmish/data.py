@@ -39,15 +39,37 @@ class Line(Section):
 
 
 class Weapon(Section):
-    """Range in cells from edge to edge, period in s, damage of each of `hits` hits; `bonus` by attribute."""
+    """Range in cells from edge to edge, times in s, damage of each hit; `bonus` by attribute.
+
+    A shot leaves `damage_point` after its beginning, and its hits land at the times `hits` after that. With a missile
+    (cells per s) they land when it has flown as well.
+    """
 
     damage: Positive
-    hits: Annotated[int, Field(ge=1)] = 1
     bonus: dict[Attribute, Positive] = {}
     period: Positive
+    damage_point: NonNegative
+    hits: Annotated[list[NonNegative], Field(min_length=1)] = [0.0]
+    missile_speed: Positive | None = None
+    is_channelled: bool = False  # the unit stands until all hits have landed; its death or another order prevents them
     range: Positive
+    range_slop: NonNegative | None = None  # cells; None: that of the rules
     targets: list[Literal["ground", "air"]]
     line: Line | None = None
+
+    @property
+    def hits_now(self) -> int:
+        """Hits that land as the shot leaves."""
+        return 0 if self.missile_speed else sum(time == 0 for time in self.hits)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        later = self.hits if self.missile_speed else [time for time in self.hits if time > 0]
+        if len(set(later)) > 1:
+            raise ValueError("hits that do not land at once land at one time")
+        if self.damage_point > self.period:
+            raise ValueError("the damage point lies within the period")
+        return self
 
 
 class Energy(Section):
@@ -122,17 +144,22 @@ class Rules(Section):
     shoot_range: Positive
     shield: Shield
     weapon_jitter: Annotated[list[float], Field(min_length=2, max_length=2)]
+    range_slop: NonNegative  # cells
     least_damage: NonNegative
     acquire: Acquire
     follow_distance: NonNegative
     largest_push: Positive
     general_knowledge: list[str] = []
     inferred: list[str] = []  # sentences
+    assumed: list[str] = []
     units: dict[str, UnitType]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_marks(self)
+        for name, unit in self.units.items():
+            if unit.weapon and _longest_shot(unit.weapon, self) >= unit.weapon.period + self.weapon_jitter[0]:
+                raise ValueError(f"{name}: a shot must have landed before the next one begins")
         return self
 
 
@@ -169,6 +196,13 @@ class Map(NamedTuple):
     def races(self) -> tuple[Race, Race]:
         """Of the allies and of the enemies."""
         return self.allies[0][0].race, self.enemies[0][0].race
+
+
+def _longest_shot(weapon: Weapon, rules: Rules) -> float:
+    """Seconds from the beginning of a shot until all of it has landed, at most."""
+    slop = rules.range_slop if weapon.range_slop is None else weapon.range_slop
+    flight = (weapon.range + slop) / weapon.missile_speed if weapon.missile_speed else 0.0
+    return weapon.damage_point + max(weapon.hits) + flight
 
 
 def _check_marks(section: Rules | UnitType) -> None:

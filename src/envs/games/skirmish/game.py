@@ -16,7 +16,7 @@ from bn_mappo.envs.games.skirmish.sizes import Shown, count
 from bn_mappo.envs.smac_arguments import Difficulty
 from bn_mappo.envs.vector.batched import BatchedGame
 
-RULES = 2  # version of the rules that battles follow (docs/environments.md, history of the rules)
+RULES = 3  # version of the rules that battles follow (docs/environments.md, history of the rules)
 
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),

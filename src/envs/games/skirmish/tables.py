@@ -100,7 +100,12 @@ def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
         "regeneration": [u.health_regeneration / loops for u in units],
         "energy_regeneration": [u.energy.regeneration / loops if u.energy else 0.0 for u in units],
         "period": [u.weapon.period * loops if u.weapon else 0.0 for u in units],
-        "hits": [u.weapon.hits if u.weapon else 0 for u in units],
+        "damage_point": [u.weapon.damage_point * loops if u.weapon else 0.0 for u in units],
+        "hits_now": [u.weapon.hits_now if u.weapon else 0 for u in units],
+        "hits_later": [len(u.weapon.hits) - u.weapon.hits_now if u.weapon else 0 for u in units],
+        "delay": [max(u.weapon.hits) * loops if u.weapon else 0.0 for u in units],
+        "missile_step": [(u.weapon.missile_speed or 0.0) / loops if u.weapon else 0.0 for u in units],
+        "is_channelled": [u.weapon is not None and u.weapon.is_channelled for u in units],
         "is_air": [u.is_air for u in units],
         "heal": [u.heal.rate / loops if u.heal else 0.0 for u in units],
         "health_per_energy": [u.heal.health_per_energy if u.heal else 0.0 for u in units],
@@ -116,24 +121,26 @@ def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
 
 def _pairs(game_map: Map, units: list[UnitType]) -> Array:
     """Squared distances between centres, and damage of a hit; zero where u has nothing for v, or cannot touch it."""
-    n_agents, look = len(game_map.allies), game_map.rules.acquire
+    n_agents, rules = len(game_map.allies), game_map.rules
     pair = np.zeros((len(core.PAIRS), len(units), len(units)))
     for u, unit in enumerate(units):
         for v, other in enumerate(units):
             is_foe = (u < n_agents) != (v < n_agents)
-            radii = unit.radius + other.radius
+            radii, slop = unit.radius + other.radius, 0.0
             if set(unit.collides) & set(other.collides):
                 pair[core.TOUCH, u, v] = radii**2
             if unit.weapon and is_foe and ("air" if other.is_air else "ground") in unit.weapon.targets:
                 bonus = sum(unit.weapon.bonus.get(attribute, 0.0) for attribute in other.attributes)
                 pair[core.HIT, u, v] = unit.weapon.damage + bonus
                 length = unit.weapon.range
+                slop = rules.range_slop if unit.weapon.range_slop is None else unit.weapon.range_slop
             elif unit.heal and not is_foe and not other.heal and "biological" in other.attributes:
                 length = unit.heal.range
             else:
                 continue
             pair[core.REACH, u, v] = (length + radii) ** 2
-            pair[core.ACQUIRE, u, v] = (max(look.minimum, length + look.margin) + radii) ** 2
+            pair[core.HOLD, u, v] = (length + slop + radii) ** 2
+            pair[core.ACQUIRE, u, v] = (max(rules.acquire.minimum, length + rules.acquire.margin) + radii) ** 2
     return pair
 
 
