@@ -277,7 +277,7 @@ class SlowLoop:
                 self.leave_walls(u)
 
     def stay_on_map(self, u: int) -> None:
-        radius, size = self.trait["radius"][u], len(self.walkable)
+        radius, size = self.trait["separation"][u], len(self.walkable)
         self.unit["x"][u] = min(max(self.unit["x"][u], radius), size - radius)
         self.unit["y"][u] = min(max(self.unit["y"][u], radius), size - radius)
 
@@ -286,7 +286,7 @@ class SlowLoop:
         return 0 <= column < size and 0 <= row < size and bool(self.walkable[column, row])
 
     def leave_walls(self, u: int) -> None:
-        radius = self.trait["radius"][u]
+        radius = self.trait["separation"][u]
         for _ in range(2):
             x, y = self.unit["x"][u], self.unit["y"][u]
             column, row = math.floor(x), math.floor(y)

@@ -267,6 +267,8 @@ def test_units_on_the_ground_walk_under_a_colossus_and_it_goes_round_colossi_and
     game.units[0, [core.X, core.Y], 2] = 16.2, 16
     play(game, STOP, STOP)
     assert value(game, core.X, 0) == pytest.approx(15.75) and value(game, core.X, 2) > 16.2
+    play(game, STOP, STOP, steps=30)
+    assert value(game, core.X, 2) - value(game, core.X, 0) >= 2 * 0.75 - 1e-9
     touch = scene([["colossus", 16, 16]], [["medivac", 20, 16]]).tables.pair[core.TOUCH]
     assert touch[0, 1] > 0
 
@@ -334,6 +336,15 @@ def test_units_push_each_other_out_and_walls_hold():
     play(game, NORTH, NORTH, steps=1)
     assert game.units[0, core.Y, :2].tolist() == pytest.approx([25 - 0.375, 23.9 + 8 * 2.75 / 16])
     assert not game.avail_actions()[0, 0, NORTH] and game.avail_actions()[0, 0, [SOUTH, EAST, WEST]].all()
+
+
+def test_units_keep_each_other_off_by_less_than_the_radius_that_ranges_count_with():
+    """Zealots touch at 2 * 0.375, and reach each other at 0.1 + 2 * 0.5."""
+    for gap, stays in ((0.76, True), (0.74, False)):
+        game = scene([["zealot", 16, 16], ["zealot", 16 + gap, 16]], [FAR_AWAY], step_mul=1)
+        play(game, STOP, STOP)
+        assert (value(game, core.X, 1) - value(game, core.X, 0) == pytest.approx(gap)) == stays
+    assert game.tables.pair[core.REACH, 0, 2] == pytest.approx((0.1 + 0.5 + 0.375) ** 2)
 
 
 def test_those_who_fly_stay_on_the_map():

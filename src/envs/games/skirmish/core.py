@@ -21,13 +21,13 @@ MARKS = ("target", "has_goal", "shot_at", "last_action", "aim")
 TARGET, HAS_GOAL, SHOT_AT, LAST_ACTION, AIM = range(len(MARKS))
 # trait[TRAIT, u], float64: what does not change
 TRAITS = (
-    "radius", "max_health", "max_shield", "max_energy", "start_energy", "armour", "step", "acceleration",
+    "radius", "separation", "max_health", "max_shield", "max_energy", "start_energy", "armour", "step", "acceleration",
     "regeneration", "energy_regeneration", "period", "damage_point", "hits_now", "hits_later", "delay", "missile_step",
     "is_channelled", "is_air", "heal", "health_per_energy", "line_length", "line_width", "state_scale",
     "spawn_x", "spawn_y", "spawn_radius",
 )  # fmt: skip
 (
-    RADIUS, MAX_HEALTH, MAX_SHIELD, MAX_ENERGY, START_ENERGY, ARMOUR, STEP, ACCELERATION,
+    RADIUS, SEPARATION, MAX_HEALTH, MAX_SHIELD, MAX_ENERGY, START_ENERGY, ARMOUR, STEP, ACCELERATION,
     REGENERATION, ENERGY_REGENERATION, PERIOD, DAMAGE_POINT, HITS_NOW, HITS_LATER, DELAY, MISSILE_STEP,
     IS_CHANNELLED, IS_AIR, HEAL, HEALTH_PER_ENERGY, LINE_LENGTH, LINE_WIDTH, STATE_SCALE,
     SPAWN_X, SPAWN_Y, SPAWN_RADIUS,
@@ -153,7 +153,7 @@ def push_apart(unit, pair, scratch, largest):
 @part
 def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
     """Move a ground unit out of the wall that it is deepest in, twice; one that is still off the floor goes back."""
-    radius = trait[RADIUS, u]
+    radius = trait[SEPARATION, u]
     for _ in range(2):
         x, y = unit[X, u], unit[Y, u]
         if not is_walkable(walkable, x, y):
@@ -184,7 +184,7 @@ def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
 @part
 def keep_in_air(unit, trait, walkable, u):
     """Air units cross walls, and stay on the map."""
-    radius = trait[RADIUS, u]
+    radius = trait[SEPARATION, u]
     unit[X, u] = min(max(unit[X, u], radius), walkable.shape[0] - radius)
     unit[Y, u] = min(max(unit[Y, u], radius), walkable.shape[1] - radius)
 

@@ -20,6 +20,7 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 Segment = Annotated[list[Point], Field(min_length=2, max_length=2)]  # from one point to another
+Radius = Annotated[float, Field(gt=0, le=LARGEST_RADIUS)]
 Race = Literal["terran", "protoss", "zerg"]
 Attribute = Literal["light", "armoured", "biological"]
 Layer = Literal["ground", "flying", "colossus"]
@@ -100,7 +101,8 @@ class UnitType(Section):
     collides: Annotated[list[Layer], Field(min_length=1)] = ["ground"]  # with units that share one of these layers
     speed: Positive
     acceleration: Positive | None = None
-    radius: Annotated[float, Field(gt=0, le=LARGEST_RADIUS)]
+    radius: Radius  # for ranges
+    separation_radius: Radius  # for collisions with units and walls
     health_regeneration: NonNegative = 0.0
     max_cooldown: Positive  # game loops; the state divides by it
     energy: Energy | None = None

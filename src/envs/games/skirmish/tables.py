@@ -90,6 +90,7 @@ def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
     lines = [u.weapon.line if u.weapon else None for u in units]
     columns = {
         "radius": [u.radius for u in units],
+        "separation": [u.separation_radius for u in units],
         "max_health": [u.health for u in units],
         "max_shield": [u.shield for u in units],
         "max_energy": [u.energy.maximum if u.energy else 0.0 for u in units],
@@ -128,7 +129,7 @@ def _pairs(game_map: Map, units: list[UnitType]) -> Array:
             is_foe = (u < n_agents) != (v < n_agents)
             radii, slop = unit.radius + other.radius, 0.0
             if set(unit.collides) & set(other.collides):
-                pair[core.TOUCH, u, v] = radii**2
+                pair[core.TOUCH, u, v] = (unit.separation_radius + other.separation_radius) ** 2
             if unit.weapon and is_foe and ("air" if other.is_air else "ground") in unit.weapon.targets:
                 bonus = sum(unit.weapon.bonus.get(attribute, 0.0) for attribute in other.attributes)
                 pair[core.HIT, u, v] = unit.weapon.damage + bonus
