@@ -391,8 +391,22 @@ def test_among_equals_the_target_in_reach_is_kept_and_else_the_nearest_taken():
     assert targets_of(game, 2, STOP, STOP) == 0
     game.units[0, core.X, :2] = 14 - 5.7, 14.8
     assert targets_of(game, 2, STOP, STOP) == 0  # the other is far nearer
-    game.units[0, core.X, 0] = 14 - 5.8  # out of reach, 5.75, within acquisition range, 6.25
+    game.units[0, core.X, 0] = 14 - 5.8  # out of reach, 5.75
     assert targets_of(game, 2, STOP, STOP) == 1
+
+
+def test_scripted_units_look_as_far_as_five_cells_or_their_range():
+    """Edge to edge: rules 2 looked half a cell farther than the range of the weapon."""
+    for name, radius, scan in (
+        ("marine", 0.375, 5),
+        ("marauder", 0.5625, 6),
+        ("zealot", 0.5, 5),
+        ("stalker", 0.625, 6),
+    ):
+        for gap, target in ((-0.01, 0), (0.01, -1)):
+            x = 10 + 0.375 + scan + radius + gap
+            game = scene([["marine", 10, 16]], [[name, x, 16]], step_mul=1)
+            assert targets_of(game, 1, STOP) == target, (name, gap)
 
 
 def test_a_healer_is_a_threat_whatever_it_does():

@@ -131,13 +131,6 @@ class Shield(Section):
     regeneration: NonNegative
 
 
-class Acquire(Section):
-    """max(minimum, range + margin) cells from edge to edge."""
-
-    minimum: NonNegative
-    margin: NonNegative
-
-
 class Rules(Section):
     """units.yaml."""
 
@@ -148,7 +141,7 @@ class Rules(Section):
     weapon_jitter: Annotated[list[float], Field(min_length=2, max_length=2)]
     range_slop: NonNegative  # cells
     least_damage: NonNegative
-    acquire: Acquire
+    least_scan_range: NonNegative
     follow_distance: NonNegative
     largest_push: Positive
     general_knowledge: list[str] = []

@@ -141,7 +141,7 @@ def _pairs(game_map: Map, units: list[UnitType]) -> Array:
                 continue
             pair[core.REACH, u, v] = (length + radii) ** 2
             pair[core.HOLD, u, v] = (length + slop + radii) ** 2
-            pair[core.ACQUIRE, u, v] = (max(rules.acquire.minimum, length + rules.acquire.margin) + radii) ** 2
+            pair[core.ACQUIRE, u, v] = (max(rules.least_scan_range, length) + radii) ** 2
     return pair
 
 
