@@ -430,9 +430,13 @@ def test_an_order_to_attack_the_dead_is_no_threat():
     assert game.marks[0, core.TARGET, 2] == 0
 
 
-def test_mirrored_scripted_sides_stay_mirrored():
+TERRAN = [["marauder", 8, 15], ["marine", 9, 13], ["marine", 10, 16], ["marine", 9.2, 18], ["medivac", 7, 16.5]]
+PROTOSS = [["colossus", 8, 16.2], ["stalker", 8, 15], ["stalker", 9, 18], ["zealot", 9.3, 16], ["zealot", 10, 13]]
+
+
+@pytest.mark.parametrize("side", [TERRAN, PROTOSS])
+def test_mirrored_scripted_sides_stay_mirrored(side):
     """No jitter; threats from a snapshot. Were they read while the units decide one by one, the sides would differ."""
-    side = [["marauder", 8, 15], ["marine", 9, 13], ["marine", 10, 16], ["marine", 9.2, 18], ["medivac", 7, 16.5]]
     other = [[name, 32 - x, y] for name, x, y in side]
     game, n_agents = scene(side, other, step_mul=1), len(side)
     game.allies_are_scripted = True
