@@ -262,8 +262,9 @@ def test_attacking_the_closest_wins_6h_vs_5z():
 
 
 @pytest.mark.parametrize("map_name", sorted(MAPS))
-def test_a_fixed_start_is_alike_in_all_episodes_and_overlaps_nowhere(map_name):
-    game = Skirmish(2, 0, map_name=map_name, start="fixed")
+@pytest.mark.parametrize("grid", [0.5, 0.25])
+def test_a_fixed_start_is_alike_in_all_episodes_and_overlaps_nowhere(map_name, grid):
+    game = Skirmish(2, 0, map_name=map_name, start="fixed", start_grid=grid)
     game.reset()
     first = game.units[0].copy()
     game.reset(1)
@@ -275,13 +276,43 @@ def test_a_fixed_start_is_alike_in_all_episodes_and_overlaps_nowhere(map_name):
     assert game.map.walkable[column, row].all()
 
 
-def test_a_random_start_differs_between_games_and_a_fixed_one_faces_its_mirror():
+def test_a_random_start_differs_between_games_and_both_sides_of_a_fixed_one_are_alike():
     game = Skirmish(2, 0, map_name="8m")
     game.reset()
     assert (game.units[0, core.X] != game.units[1, core.X]).all()
     game = Skirmish(1, 0, map_name="8m", start="fixed")
     game.reset()
-    np.testing.assert_allclose(np.sort(game.units[0, core.X, :8] - 9), np.sort(23 - game.units[0, core.X, 8:]))
+    places = game.units[0, :2]
+    np.testing.assert_allclose(places[:, :8] - [[9], [16]], places[:, 8:] - [[23], [16]], atol=1e-12)
+
+
+def test_units_start_on_the_nearest_free_spot_in_the_order_of_their_creation():
+    """2s3z creates stalkers first. Grid 0.5: the second stalker at 2 * 0.625 = 1.25 or more to the first: 1.5 east is
+    farther than (1, 1), at 1.41, and (1, 1) is the first such spot from the east counter-clockwise. A zealot keeps
+    0.625 + 0.375 = 1 from both, and may touch them: (1, 0), (0, 1) and (-1, 0)."""
+    stalkers, zealots = [[0, 0], [1, 1]], [[1, 0], [0, 1], [-1, 0]]
+    game = Skirmish(1, 0, map_name="2s3z", start="fixed")
+    game.reset()
+    places = (game.units[0, :2, :5] - [[9], [16]]).T
+    np.testing.assert_allclose(places, [*stalkers, *sorted(zealots)], atol=1e-12)  # slots of a type by x
+    with pytest.raises(ConfigError, match="start_grid"):
+        Skirmish(1, 0, start="fixed", start_grid=0.01)
+
+
+@pytest.mark.parametrize("map_name", ["MMM2", "1c3s5z"])
+def test_marines_colossus_and_those_who_fly_hold_the_middle(map_name):
+    """The maps create marines before marauders, and who shares no layer of collisions may stand at one place."""
+    game = Skirmish(1, 0, map_name=map_name, start="fixed")
+    game.reset()
+    distance = np.hypot(*(game.units[0, :2, : game.info.n_agents] - [[9], [16]]))
+    groups = {}
+    for (_, name, _), length in zip(game.map.allies, distance, strict=True):
+        groups.setdefault(name, []).append(round(length, 9))
+    first, second = ("marine", "marauder") if map_name == "MMM2" else ("stalker", "zealot")
+    assert min(groups[first]) == 0 == groups["medivac" if map_name == "MMM2" else "colossus"][0]
+    assert max(groups[first]) <= min(groups[second]) or map_name == "1c3s5z"
+    names = [game.map.allies[slot][1] for slot in game.map.created[0]]
+    assert names == [first] * 7 + [second] * 2 + ["medivac"] if map_name == "MMM2" else names[1:4] == [first] * 3
 
 
 def test_slots_of_enemies_can_be_left_as_they_were_made_and_their_types_exchanged_as_in_smac():

@@ -159,7 +159,10 @@ class Rules(Section):
 
 
 class Group(Section):
-    """`count` units that start as a clump around a point; groups at one point are one clump."""
+    """`count` units that start as a clump around a point; groups at one point are one clump.
+
+    A map lists its groups in the order in which the map of the real game creates them.
+    """
 
     unit: str
     count: Annotated[int, Field(ge=1)]
@@ -185,6 +188,7 @@ class Map(NamedTuple):
     walkable: Array  # [SIZE, SIZE] bool, by x and y
     allies: list[tuple[UnitType, str, Point]]  # one entry a unit: type, its name, where its clump is
     enemies: list[tuple[UnitType, str, Point]]
+    created: tuple[list[int], list[int]]  # allies and enemies: the entries above in the order of their creation
     unit_types: list[str]  # in the order of the one-hot code; empty where each side has one type only
 
     @property
@@ -253,6 +257,14 @@ def _line_up(groups: list[Group], rules: Rules) -> list[tuple[UnitType, str, Poi
     return [(rules.units[group.unit], group.unit, group.at) for group in ordered for _ in range(group.count)]
 
 
+def _creation_order(groups: list[Group]) -> list[int]:
+    """The entries of _line_up in the order in which the groups create them."""
+    names = np.repeat([group.unit for group in groups], [group.count for group in groups])
+    slots = np.empty(len(names), dtype=np.int64)
+    slots[np.argsort(names, kind="stable")] = np.arange(len(names))
+    return [int(slot) for slot in slots]
+
+
 @functools.cache
 def load_map(name: str) -> Map:
     """The map of this name; ConfigError with the list of maps where there is none."""
@@ -278,4 +290,5 @@ def build_map(name: str, data: MapData) -> Map:
         )
     types = [{unit_name for _, unit_name, _ in units} for units in (allies, enemies)]
     unit_types = sorted(types[0] | types[1]) if max(map(len, types)) > 1 else []
-    return Map(name, data, rules, walkable, allies, enemies, unit_types)
+    created = _creation_order(data.allies), _creation_order(data.enemies)
+    return Map(name, data, rules, walkable, allies, enemies, created, unit_types)
