@@ -8,7 +8,7 @@ import pytest
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.games.skirmish import Skirmish, core
 from bn_mappo.envs.games.skirmish.data import load_map, map_names
-from bn_mappo.envs.games.skirmish.orders import attack_closest, fight
+from bn_mappo.envs.games.skirmish.orders import attack_closest, fight, stay_with_closest
 from bn_mappo.envs.games.skirmish.scripted import alternate_fire
 from bn_mappo.envs.references import play_outcomes, reference_outcomes
 from bn_mappo.envs.registry import check_env_args
@@ -253,12 +253,44 @@ def test_alternating_fire_wins_2m_vs_1z_without_losses():
 def test_attacking_the_closest_wins_6h_vs_5z():
     """In the real game a public script wins 10 of 10 with a score of 0.653 (benchmarks/calibration.yaml).
 
-    Here it wins less often: battles in which both sides stand and fight are harder than in the real game.
+    Here it wins 83 %, with 0.58: battles in which both sides stand and fight are harder than in the real game.
     """
     game = Skirmish(300, 0, map_name="6h_vs_5z")
     battle = fight(game, partial(attack_closest, game))
-    assert battle.won.mean() > 0.7
+    assert battle.won.mean() > 0.75
     assert 0.55 < battle.score.mean() < 0.69
+
+
+def test_smacs_own_script_stays_with_the_closest_enemy_on_the_whole_map_until_it_is_dead():
+    """Unlike that of a unit, its choice knows no sight and no range; a marauder passes over what flies."""
+    allies = [["marauder", 4, 4], ["marine", 4, 8]]
+    game = scene(allies, [["marine", 28, 4], ["marine", 29, 28], ["medivac", 20, 6]])
+    orders = stay_with_closest(game)
+    assert orders().tolist() == [[2, 4]]
+    game.units[0, [core.X, core.Y], 3] = 6, 6  # another comes near
+    assert orders().tolist() == [[2, 4]]
+    kill(game, 4)
+    assert orders().tolist() == [[2, 3]]
+    kill(game, 2)
+    assert orders().tolist() == [[3, 3]]
+    kill(game, 3)
+    assert orders().tolist() == [[-1, -1]]
+
+
+def test_smacs_own_script_heals_the_closest_of_the_wounded_until_it_is_well():
+    allies = [["marauder", 20, 20], ["marine", 10, 10], ["medivac", 4, 4], ["medivac", 5, 5]]
+    game = scene(allies, [["marine", 30, 30]] * 4)
+    orders = stay_with_closest(game)
+    game.units[0, core.HEALTH, 3] = 10  # medivacs heal no medivacs
+    assert orders()[0, 2:].tolist() == [-1, -1]
+    game.units[0, core.HEALTH, 0] = 100
+    assert orders()[0, 2:].tolist() == [0, 0]
+    game.units[0, core.HEALTH, 1] = 10  # nearer and weaker, but it has a patient
+    assert orders()[0, 2:].tolist() == [0, 0]
+    game.units[0, core.HEALTH, 0] = 125
+    assert orders()[0, 2:].tolist() == [1, 1]
+    kill(game, 1)
+    assert orders()[0, 2:].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize("map_name", sorted(MAPS))
