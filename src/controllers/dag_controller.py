@@ -20,6 +20,7 @@ from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_of
+from bn_mappo.modules.agents.actor import Features
 from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale
 from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS
 from bn_mappo.modules.dag.ops import communication, density, depth
@@ -145,12 +146,12 @@ class DAGMAC(BasicMAC):
         return Selection(actions, hidden, recorded, dag.adjacency)
 
     def act_along(
-        self, adjacency: Tensor, own: Tensor, obs: Tensor, avail_actions: Tensor | None, noise: Tensor | None
+        self, adjacency: Tensor, own: Features, obs: Tensor, avail_actions: Tensor | None, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Actions and their log-probabilities [B, N] of B games.
 
-        From adjacency [B, N, N], the agents' own part [N, B, .], obs [B, N, D], avail_actions and noise [B, N, A]; None
-        stands for: all available, and the likeliest ones.
+        From adjacency [B, N, N], the actor's features of these games, obs [B, N, D], avail_actions and noise [B, N, A];
+        None stands for: all available, and the likeliest ones.
 
         All agents choose at once, at first as if they had no parents, then on what their parents chose in the pass
         before. The noise stays the same, so an agent whose parents have settled has settled one pass later: an agent of
@@ -179,7 +180,7 @@ class DAGMAC(BasicMAC):
             return evaluation._replace(adjacency=adjacency, dag_stats=stats)
         dag = self.rebuild(batch, fraction, generators)
         adjacency = dag.adjacency  # [B*T, N, N]
-        own = self.encode_batch(batch)  # [N, B*T, .]
+        own = self.encode_batch(batch)
         parent_actions = self.parent_actions(dag, own, batch, generators)  # [B*T, N]
         logits = self.local_logits(adjacency, own, batch["obs"].flatten(0, 1), parent_actions)
         evaluation = self.score(logits, batch)
@@ -191,7 +192,7 @@ class DAGMAC(BasicMAC):
         )
 
     @torch.no_grad()
-    def parent_actions(self, dag: DAG, own: Tensor, batch: EpisodeBatch, generators: Generators) -> Tensor:
+    def parent_actions(self, dag: DAG, own: Features, batch: EpisodeBatch, generators: Generators) -> Tensor:
         """The actions [B*T, N] that children see of their parents: the recorded ones or, on request, new samples."""
         if self.options.dag.parent_actions == "recorded":
             return batch["actions"].flatten(0, 1)
@@ -199,17 +200,15 @@ class DAGMAC(BasicMAC):
         noise = gumbel_noise((*obs.shape[:2], self.info.n_actions), generators["actions_resample"], obs.device)
         return self.act_along(dag.adjacency, own, obs, self.avail_actions(batch), noise)[0]
 
-    def local_logits(self, adjacency: Tensor, own: Tensor, obs: Tensor, actions: Tensor) -> Tensor:
+    def local_logits(self, adjacency: Tensor, own: Features, obs: Tensor, actions: Tensor) -> Tensor:
         """Logits [N, M, A] of every pi^i(. | o^i, a^{P^i}) in M steps whose joint actions are known.
 
-        adjacency [M, N, N], the agents' own part [N, M, .], obs [M, N, D], actions [M, N].
+        adjacency [M, N, N], the actor's features of these steps, obs [M, N, D], actions [M, N].
         """
         if self.is_independent:
             return self.actor.logits(own)
         inputs = self.message_inputs(obs, actions).transpose(0, 1)  # [N, M, .]
-        messages = self.actor.listening.messages(inputs)  # [N, M, .]
-        aggregated = self.actor.listening.aggregate_parents(adjacency, messages)  # [N, M, .]
-        return self.actor.logits(own, aggregated)
+        return self.actor.logits(own, self.actor.from_parents(adjacency, inputs))
 
     def rebuild(self, batch: EpisodeBatch, fraction: float, generators: Generators) -> DAG:
         """The DAGs of recorded steps from present logits and recorded (or, on request, fresh) noise."""
@@ -223,7 +222,7 @@ class DAGMAC(BasicMAC):
         return self.generate(obs, state, noise, fraction, recorded_order)
 
     @torch.no_grad()
-    def dag_stats(self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
+    def dag_stats(self, adjacency: Tensor, own: Features, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Facts of M = B*T DAGs and of what they change in the policy, [B, T] each; see docs/bn_mappo.md."""
         avail = self.avail_actions(batch)
         with_parents = self.masked(logits, avail).log_softmax(0)  # [A, B*T, N]
