@@ -1,6 +1,6 @@
 """Skirmish beside the real game: what the same scripts win there and here, and how fast MAPPO learns.
 
-    python benchmarks/calibration.py [--games 500] [--starts random fixed ...] [--runs RUN ...] [--out FOLDER]
+    python benchmarks/calibration.py [--games 500] [--starts random ...] [--runs RUN ...] [--out FOLDER]
 
 Writes calibration.csv, calibration.md and calibration.png to the folder (results/calibration). The published numbers
 and their sources are in calibration.yaml. How units stand at the start of the real game is not known, and it decides
@@ -44,7 +44,7 @@ SCRIPTS: dict[str, Callable[[Skirmish], Battle]] = {
 
 STARTS: dict[str, dict[str, Any]] = {
     "random": {"start": "random"},
-    "fixed": {"start": "fixed", "start_grid": 0.5},
+    "fixed, grid 0.5": {"start": "fixed", "start_grid": 0.5},
     "fixed, grid 0.25": {"start": "fixed", "start_grid": 0.25},
 }
 
@@ -129,43 +129,54 @@ def markdown(scripts: list[Row], learning: list[Row], sources: dict[str, str], c
 
 
 def draw(path: Path, scripts: list[Row], learning: list[Row], runs: list[Row]) -> None:
-    """Bars of the scripts (the first start; marks for the others), and learning curves beside the published points."""
+    """Bars of the scripts, and below them, where there are runs, a panel of learning curves for each of their maps."""
     from matplotlib.figure import Figure
 
-    maps = list(dict.fromkeys(row["map"] for row in learning))
-    figure = Figure(figsize=(10, 3.4 + 2.3 * ((len(maps) + 2) // 3)), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[3.4, 2.3 * ((len(maps) + 2) // 3)])
-    battles = by_script(scripts)
-    axis, places = top.subplots(), np.arange(len(battles))
+    maps = [name for name in dict.fromkeys(row["map"] for row in learning) if any(run["map"] == name for run in runs)]
+    n_rows = (len(maps) + 2) // 3
+    figure = Figure(figsize=(10, 3.8 + 2.3 * n_rows), layout="constrained")
+    heights = [3.8, 2.3 * n_rows] if maps else [3.8]
+    top, *below = np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))
+    draw_scripts(top.subplots(), by_script(scripts))
+    for bottom in below:
+        panels = bottom.subplots(n_rows, 3, squeeze=False)
+        for panel, map_name in zip(panels.flat, maps, strict=False):
+            draw_learning(panel, map_name, learning, runs)
+        for panel in panels.flat[len(maps) :]:
+            panel.set_visible(False)
+        bottom.supxlabel("environment steps", fontsize=9)
+        bottom.supylabel("battles won, %", fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+def draw_scripts(axis: Any, battles: list[list[Row]]) -> None:
+    """The real game and ours from the first start as bars, ours from the other starts as marks."""
+    places, starts = np.arange(len(battles)), [row["start"] for row in battles[0]]
     won = [100 * rows[0]["won"] for rows in battles]
     here = np.array([[100 * row["won_here"] for row in rows] for rows in battles])  # [scripts, starts]
-    starts = [row["start"] for row in battles[0]]
-    axis.bar(places - 0.2, won, 0.4, color=THEIRS, label="real game, published")
-    axis.bar(places + 0.2, here[:, 0], 0.4, color=OURS, label=f"Skirmish, rules {RULES}, start {starts[0]}")
+    axis.bar(places - 0.2, won, 0.4, color=THEIRS, label="real game (calibration.yaml has the sources)")
+    axis.bar(places + 0.2, here[:, 0], 0.4, color=OURS, label=f"Skirmish, rules {RULES}, start: {starts[0]}")
     axis.errorbar(places + 0.2, here[:, 0], [100 * rows[0]["error_here"] for rows in battles], ls="", color=INK)
     for start, shares, mark in zip(starts[1:], here.T[1:], MARKS, strict=False):
-        axis.plot(places + 0.2, shares, mark, color=INK, ms=5, mfc="white", label=f"start {start}", clip_on=False)
+        axis.plot(places + 0.2, shares, mark, color=INK, ms=5, mfc="white", label=f"start: {start}", clip_on=False)
     for place, share in zip(places, won, strict=True):
         axis.text(place - 0.2, share + 2, f"{share:.0f}", ha="center", fontsize=8)
     names = [f"{rows[0]['map']}\n{rows[0]['script']}" for rows in battles]
     axis.set_xticks(places, names, rotation=30, ha="right", fontsize=8)
     axis.set(ylabel="battles won, %", ylim=(0, 115), title="The same scripts")
     axis.legend(loc="upper center", fontsize=8)
-    panels = bottom.subplots((len(maps) + 2) // 3, 3, squeeze=False)
-    for panel, map_name in zip(panels.flat, maps, strict=False):
-        points = sorted({(row["steps"], 100 * row["won"]) for row in learning if row["map"] == map_name})
-        panel.plot(*zip(*points, strict=True), "o", color=THEIRS, label="MAPPO, real game")
-        for run in runs:
-            if run["map"] == map_name:
-                shares = [100 * share for share in run["won"]]
-                panel.plot(run["steps"], shares, lw=1, label=f"{run['name']}, seed {run['seed']}")
-        panel.set(title=map_name, xscale="log", xlim=(1e5, 6e7), ylim=(-3, 103))
-        panel.legend(fontsize=7, loc="lower right")
-    for panel in panels.flat[len(maps) :]:
-        panel.set_visible(False)
-    bottom.supxlabel("environment steps", fontsize=9)
-    bottom.supylabel("battles won, %", fontsize=9)
-    figure.savefig(path, dpi=120)
+
+
+def draw_learning(panel: Any, map_name: str, learning: list[Row], runs: list[Row]) -> None:
+    """The published points of a map and the curves of our runs on it."""
+    points = sorted({(row["steps"], 100 * row["won"]) for row in learning if row["map"] == map_name})
+    panel.plot(*zip(*points, strict=True), "o", color=THEIRS, label="MAPPO, real game")
+    for run in runs:
+        if run["map"] == map_name:
+            shares = [100 * share for share in run["won"]]
+            panel.plot(run["steps"], shares, lw=1, label=f"{run['name']}, seed {run['seed']}")
+    panel.set(title=map_name, xscale="log", xlim=(1e5, 6e7), ylim=(-3, 103))
+    panel.legend(fontsize=7, loc="lower right")
 
 
 def main() -> None:
