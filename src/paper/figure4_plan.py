@@ -1,5 +1,6 @@
 """Figure 4: which runs it is made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +13,14 @@ VARIANTS = {
     "line": "line",
     "uncorrelated": "empty",
 }  # name in the paper -> dag.generator
+
+
+class Recipe(NamedTuple):
+    """What tells a variant from the others."""
+
+    config: str  # of src/config/algs
+    overrides: tuple[str, ...]  # KEY=VALUE
+    n_checkpoints: int = 5  # of a run, evenly spread
 
 
 class Metric(NamedTuple):
@@ -33,24 +42,35 @@ class Panel:
     metrics: tuple[Metric, ...]
     tail: float = 0.1  # a run is judged by the mean of its evaluations in this last part of it
 
+    def recipe(self, variant: str) -> Recipe:
+        """How a variant is trained; the paper's four by their DAGs."""
+        if variant not in VARIANTS:
+            raise unknown("variant", variant, list(VARIANTS))
+        return Recipe("bn_mappo", (f"dag.generator={VARIANTS[variant]}",))
+
     def cells(
-        self, seeds: range, variants: tuple[str, ...], t_max: int | None = None, preset: str | None = None
+        self, seeds: range, variants: Sequence[str], t_max: int | None = None, preset: str | None = None
     ) -> list[Cell]:
         """One run a seed and variant; all variants of a seed together, so that an early stop leaves whole seeds."""
         steps = t_max or self.t_max
-        often = (f"test_interval={max(steps // 40, 1)}", f"save_model_interval={max(steps // 5, 1)}")
+        recipes = {variant: self.recipe(variant) for variant in variants}
         return [
             Cell(
                 variant,
                 seed,
-                "bn_mappo",
+                recipe.config,
                 self.env_config,
                 steps,
-                (*self.overrides, *often, f"dag.generator={VARIANTS[variant]}"),
+                (
+                    *self.overrides,
+                    f"test_interval={max(steps // 40, 1)}",
+                    f"save_model_interval={max(steps // recipe.n_checkpoints, 1)}",
+                    *recipe.overrides,
+                ),
                 preset,
             )
             for seed in seeds
-            for variant in variants
+            for variant, recipe in recipes.items()
         ]
 
 
@@ -76,12 +96,3 @@ def coordination_panel(n_agents: int) -> Panel:
         (f"env_args.n_agents={n_agents}",),
         (Metric("test_poa", "POA, DAG at zero noise"), Metric("test_poa_sampled_dag", "POA, sampled DAG")),
     )
-
-
-def panels(env: str, n_agents: list[int]) -> list[Panel]:
-    """The panels of one command."""
-    if env == "aloha":
-        return [aloha_panel()]
-    if env == "coordination_game":
-        return [coordination_panel(n) for n in n_agents]
-    raise unknown("environment", env, ["aloha", "coordination_game"])
