@@ -63,7 +63,8 @@ class DAGMAC(BasicMAC):
         context_shape = (info.n_agents, info.obs_dim) if context == "obs" else (1, info.state_dim)
         with torch.random.fork_rng(devices=[]):  # the DAG networks take torch's default initialisation
             torch.manual_seed(generators["dag_init"].initial_seed())
-            dag = GENERATORS[chosen.name](chosen.options, info.n_agents, context_shape, options.hidden_dim)
+            generator: type[DAGGenerator] = GENERATORS[chosen.name]  # type: ignore[assignment]
+            dag = generator.for_team(chosen.options, info, context_shape, options.hidden_dim)
         sends_obs = options.dag.parent_inputs == "actions_and_obs"
         message_dim = 0 if dag.is_empty else info.n_actions + info.obs_dim * sends_obs
         super().__init__(options, info, generators, message_dim)
