@@ -14,7 +14,7 @@ from bn_mappo.cli.figure_options import (
     check_settings,
     raise_if_failed,
 )
-from bn_mappo.core.errors import unknown
+from bn_mappo.core.errors import ConfigError, unknown
 from bn_mappo.core.threads import single_threaded
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
@@ -139,10 +139,39 @@ def run_fig10(options: argparse.Namespace) -> None:
     raise_if_failed(failed, base / "runs")
 
 
+def add_communication(parser: argparse.ArgumentParser) -> None:
+    """Options of the comparison of communication."""
+    add_smac(parser, "the paper's four, and learned, distance and random edges", 1000, "each last checkpoint")
+    parser.add_argument(
+        "--densities",
+        type=float,
+        nargs="+",
+        default=[0.1, 0.25, 0.5],
+        help="shares of the edges of the full DAG, in whole percents (default: 0.1 0.25 0.5)",
+    )
+
+
+def run_communication(options: argparse.Namespace) -> None:
+    """Beyond the paper: battles won against bits and rounds; learned edges against the nearest agents and chance."""
+    wrong = [share for share in options.densities if not 0.01 <= share <= 0.99 or round(100 * share, 6) % 1]
+    if wrong:
+        raise ConfigError(f"--densities {wrong[0]:g}: give shares from 0.01 to 0.99, in whole percents")
+    single_threaded()
+    from bn_mappo.paper.communication import variants_of
+    from bn_mappo.paper.communication_files import make_communication
+
+    plan, base = plan_of(options, variants_of(options.densities)), folder_of(options)
+    folder = base / "communication"
+    failed = make_communication(plan, folder, base / "runs", options.episodes, options.processes)
+    print(f"Figure, data and report are in {folder}")
+    raise_if_failed(failed, base / "runs")
+
+
 SMAC_FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
     "fig6": (add_fig6, run_fig6),
     "fig7": (add_course, run_fig7),
     "fig8": (add_course, run_fig8),
     "fig9": (add_course, run_fig9),
     "fig10": (add_course, run_fig10),
+    "communication": (add_communication, run_communication),
 }

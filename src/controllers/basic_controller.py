@@ -43,6 +43,9 @@ class Evaluation(NamedTuple):
     entropy: Tensor  # [B, T, N] of the local policies
     adjacency: Tensor | None = None  # [B, T, N, N] with the gradient of the DAG networks; None: agents are independent
     order_log_prob: Tensor | None = None  # [B, T] of the recorded orders, where they are actions too
+    edge_log_prob: Tensor | None = None  # [B, T, N] of each agent's recorded parents, where they are actions too
+    edge_entropy: Tensor | None = None  # [B, T, N] likewise
+    edge_probability: Tensor | None = None  # [B, T, N, N] likewise, of each edge
     dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
 
 

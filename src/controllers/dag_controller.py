@@ -14,6 +14,7 @@ from bn_mappo.controllers.basic_controller import (
     Selection,
     Step,
 )
+from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Chosen, options
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
@@ -65,6 +66,8 @@ class DAGMAC(BasicMAC):
             torch.manual_seed(generators["dag_init"].initial_seed())
             generator: type[DAGGenerator] = GENERATORS[chosen.name]  # type: ignore[assignment]
             dag = generator.for_team(chosen.options, info, context_shape, options.hidden_dim)
+        if dag.edges_are_actions and any(options.dag.edge_noise(share) != 1.0 for share in (0.0, 0.5, 1.0)):
+            raise ConfigError("dag.edges=bernoulli draws edges by their probability: dag.edge_noise must stay at 1")
         sends_obs = options.dag.parent_inputs == "actions_and_obs"
         message_dim = 0 if dag.is_empty else info.n_actions + info.obs_dim * sends_obs
         super().__init__(options, info, generators, message_dim)
@@ -81,12 +84,17 @@ class DAGMAC(BasicMAC):
         return [group for group in groups if group.parameters]
 
     def unlearned_by(self, extra_losses: frozenset[str]) -> str:
-        if not self.dag.order_is_action or "dag_order" in extra_losses:
-            return ""
-        return (
-            "dag.permutation=plackett_luce is learned by learner=bn_mappo alone: "
-            "set learner=bn_mappo, or dag.permutation=identity"
-        )
+        if self.dag.order_is_action and "dag_order" not in extra_losses:
+            return (
+                "dag.permutation=plackett_luce is learned by learner=bn_mappo alone: "
+                "set learner=bn_mappo, or dag.permutation=identity"
+            )
+        if self.dag.edges_are_actions and "dag_edges" not in extra_losses:
+            return (
+                "dag.edges=bernoulli is learned by learner=bn_mappo alone: "
+                "set learner=bn_mappo, or dag.edges=straight_through"
+            )
+        return ""
 
     @property
     def is_independent(self) -> bool:
@@ -98,7 +106,10 @@ class DAGMAC(BasicMAC):
         state = {"state": Field((self.info.state_dim,))} if self.options.dag.context == "state" else {}
         order = {"dag_order": Field((self.info.n_agents,), torch.int64)} if self.dag.records_order else {}
         order_log_prob = {"dag_order_log_prob": Field(())} if self.dag.order_is_action else {}
-        return {**super().scheme(), **noise, **state, **order, **order_log_prob}
+        n_agents, edges = self.info.n_agents, {}
+        if self.dag.edges_are_actions:
+            edges = {"dag_edges": Field((n_agents, n_agents), torch.bool), "dag_edge_log_prob": Field((n_agents,))}
+        return {**super().scheme(), **noise, **state, **order, **order_log_prob, **edges}
 
     def draw_noise(
         self, batch_size: int, generators: Generators, fraction: float, greedy: bool = False
@@ -120,10 +131,12 @@ class DAGMAC(BasicMAC):
         noise: dict[str, Tensor] | None,
         fraction: float,
         recorded_order: Tensor | None = None,
+        recorded_edges: Tensor | None = None,
     ) -> DAG:
-        """The DAGs of M steps: obs [M, N, D], state [M, S] and, of recorded steps, the order [M, N]."""
+        """The DAGs of M steps: obs [M, N, D], state [M, S]; of recorded steps the order [M, N] and edges [M, N, N]."""
         context = obs if self.options.dag.context == "obs" or state is None else state.unsqueeze(1)  # [M, K, D]
-        dag: DAG = self.dag(context, noise, self.options.dag.temperature(fraction), recorded_order)
+        edges = {"recorded_edges": recorded_edges} if self.dag.edges_are_actions else {}
+        dag: DAG = self.dag(context, noise, self.options.dag.temperature(fraction), recorded_order, **edges)
         return dag
 
     def message_inputs(self, obs: Tensor, actions: Tensor) -> Tensor:
@@ -144,6 +157,8 @@ class DAGMAC(BasicMAC):
         recorded = {"log_prob": log_prob, "dag_order": dag.order}
         if dag.order_log_prob is not None:
             recorded["dag_order_log_prob"] = dag.order_log_prob
+        if dag.edge_actions is not None:
+            recorded |= {"dag_edges": dag.edge_actions.edges, "dag_edge_log_prob": dag.edge_actions.log_prob}
         return Selection(actions, hidden, recorded, dag.adjacency)
 
     def act_along(
@@ -187,10 +202,16 @@ class DAGMAC(BasicMAC):
         evaluation = self.score(logits, batch)
         stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None
         shape = batch["filled"].shape  # B, T
-        order_log_prob = None if dag.order_log_prob is None else dag.order_log_prob.view(shape)
-        return evaluation._replace(
-            adjacency=adjacency.unflatten(0, shape), order_log_prob=order_log_prob, dag_stats=stats
-        )
+        if dag.order_log_prob is not None:
+            evaluation = evaluation._replace(order_log_prob=dag.order_log_prob.view(shape))
+        if dag.edge_actions is not None:
+            chosen = dag.edge_actions
+            evaluation = evaluation._replace(
+                edge_log_prob=chosen.log_prob.unflatten(0, shape),
+                edge_entropy=chosen.entropy.unflatten(0, shape),
+                edge_probability=chosen.probability.unflatten(0, shape),
+            )
+        return evaluation._replace(adjacency=adjacency.unflatten(0, shape), dag_stats=stats)
 
     @torch.no_grad()
     def parent_actions(self, dag: DAG, own: Features, batch: EpisodeBatch, generators: Generators) -> Tensor:
@@ -219,8 +240,9 @@ class DAGMAC(BasicMAC):
             noise = {name: batch[name].flatten(0, 1) for name in self.dag.noise_shapes()}
         else:
             noise = self.dag.draw_noise(len(obs), self.noise_scale(fraction), generators["dag_resample"])
-        recorded_order = batch["dag_order"].flatten(0, 1) if self.dag.records_order else None  # [B*T, N]
-        return self.generate(obs, state, noise, fraction, recorded_order)
+        order = batch["dag_order"].flatten(0, 1) if self.dag.records_order else None  # [B*T, N]
+        edges = batch["dag_edges"].flatten(0, 1) if self.dag.edges_are_actions else None  # [B*T, N, N]
+        return self.generate(obs, state, noise, fraction, order, edges)
 
     @torch.no_grad()
     def dag_stats(self, adjacency: Tensor, own: Features, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:

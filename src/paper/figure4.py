@@ -80,7 +80,7 @@ def panels(
         return [smac_panel(name, preset, settings) for name in maps]
     else:
         raise unknown("environment", env, ["aloha", "coordination_game", ENV])
-    return [replace(panel, overrides=(*panel.overrides, *settings)) for panel in found]
+    return [replace(panel, settings=tuple(settings)) for panel in found]
 
 
 def make_figure4(

@@ -23,13 +23,8 @@ class SmacPanel(Panel):
 
     map_name: str = ""
 
-    def cells(
-        self, seeds: range, variants: Sequence[str], t_max: int | None = None, preset: str | None = None
-    ) -> list[Cell]:
-        """As every panel's, with a hundred points of the density in each run."""
-        often = f"log_interval={max((t_max or self.t_max) // 100, 1)}"
-        cells = super().cells(seeds, variants, t_max, preset)
-        return [replace(cell, overrides=(often, *cell.overrides), place=self.key) for cell in cells]
+    def intervals(self, steps: int, recipe: Recipe) -> dict[str, int]:
+        return {**super().intervals(steps, recipe), "log_interval": max(steps // 100, 1)}
 
     def recipe(self, variant: str) -> Recipe:
         if variant == "context_aware":
@@ -92,11 +87,12 @@ def smac_panel(map_name: str, preset: str | None = None, settings: Sequence[str]
         f"{map_name} (Skirmish)",
         ENV,
         default_steps(preset),
-        (f"env_args.map_name={map_name}", *settings),
+        (f"env_args.map_name={map_name}",),
         (
             Metric("test_battle_won_mean", "battles won, greedy"),
             Metric("test_return_mean", "greedy return of an episode"),
         ),
+        settings=tuple(settings),
         map_name=map_name,
     )
 
@@ -114,7 +110,7 @@ class SmacPlan:
     def cells(self) -> list[Cell]:
         """All runs, by seed, then map, then variant: an early stop leaves whole seeds."""
         return [
-            cell
+            replace(cell, place=panel.key)
             for seed in self.seeds
             for panel in self.panels
             for cell in panel.cells(range(seed, seed + 1), self.variants, self.t_max, self.preset)

@@ -121,6 +121,7 @@ def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
         (["--first-seed", "-1"], "from 0 on"),
         (["--with", "gamma"], "KEY=VALUE"),
         (["--with", "gama=0.5"], "gamma"),
+        (["--with", "dag.generator=full"], "the figure sets it itself"),
         (["--env", "skirmish", "--maps", "3n"], "3m"),
     ],
 )

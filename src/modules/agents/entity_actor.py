@@ -117,7 +117,7 @@ class EntityActor(Actor):
             plain, counts, at_self, sent = self._counts(from_parents)
             first = first + self.parents_plain(torch.cat([plain, at_self, sent], dim=-1))
             for count, code, layer in zip(counts, codes, self.parents_aimed, strict=True):
-                first = first + layer((count.unsqueeze(-2) @ code).squeeze(-2))
+                first = first + layer((count.unsqueeze(-1) * code).sum(-2))
         h = torch.relu(self.fc2(torch.relu(first)))  # [N, M, H]
         joining = self.joining(h) if counts else None  # [N, M, G]
         aimed = []
@@ -126,7 +126,7 @@ class EntityActor(Actor):
             if not agents:
                 continue
             rows = slice(agents[0], agents[-1] + 1) if agents == list(range(agents[0], agents[-1] + 1)) else agents
-            score = (code[rows] @ layer(h[rows]).unsqueeze(-1)).squeeze(-1)  # [n, M, K]
+            score = (code[rows] * layer(h[rows]).unsqueeze(-2)).sum(-1)  # [n, M, K]; the gradient of bmm is slower
             if joining is not None:
                 score = score + joining[rows, :, g, None] * counts[g][rows]
             aimed.append(self._as_actions(score, group, rows))
