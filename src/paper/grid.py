@@ -81,7 +81,7 @@ class Cell:
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
         check_keys(given, default_values(), f"settings of {self.variant}")
         layers = load_layers(self.config, self.env_config)
-        preset = load_preset(self.preset, self.env_config, merge(layers, given)) if self.preset else {}
+        preset = load_preset(self.preset, self.env_config, layers, given) if self.preset else {}
         values = overlay(merge(layers, preset), given)
         values["env_args"] = fill_env_args(values["env"], values["env_args"])
         settled = settle(values).values
