@@ -95,6 +95,8 @@ def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batc
 @pytest.mark.parametrize("generator", list(DAG_GENERATORS))
 def test_every_dag_generator_trains(generator, context):
     given = {"dag__adjacency": [[int(i > j) for i in range(10)] for j in range(10)]} if generator == "fixed" else {}
+    if generator == "distance":  # needs distances, in observations
+        given, context = {"env": "skirmish", "env_args__map_name": "3m"}, "obs"
     one_update(make_config(dag__generator=generator, dag__context=context, **given))
 
 

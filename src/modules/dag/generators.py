@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Count, Float, Fraction, NoOptions, options
 from bn_mappo.core.registry import Registry
+from bn_mappo.core.specs import EnvInfo
 from bn_mappo.modules.dag.edges import EdgeActions, bernoulli_edges, logistic_noise, straight_through_edges
 from bn_mappo.modules.dag.nets import EdgeNet
 from bn_mappo.modules.dag.ops import depth, precedence
@@ -42,8 +43,8 @@ class NoiseScale(NamedTuple):
 class DAGGenerator(nn.Module):
     """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed.
 
-    An entry of the registry is a subclass, made as cls(options, n_agents, context_shape, hidden_dim); the fields of its
-    class `Options` are keys of the section `dag`.
+    An entry of the registry is a subclass, made as cls(options, n_agents, context_shape, hidden_dim), or by its own
+    `for_team`; the fields of its class `Options` are keys of the section `dag`.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -52,6 +53,13 @@ class DAGGenerator(nn.Module):
     order_is_action = False  # True: the order has a probability, and is learned by policy gradient
     edges_are_actions = False  # True: so have the edges; then `forward` takes `recorded_edges` too
     is_random = False  # True: its noise is the policy, in greedy evaluation too; else zero noise is its mode
+
+    @classmethod
+    def for_team(cls, options: Any, info: EnvInfo, context_shape: ContextShape, hidden_dim: int) -> "DAGGenerator":
+        """The generator for an environment; a subclass that needs more of it than the number of agents overrides it."""
+        make: Any = cls
+        made: DAGGenerator = make(options, info.n_agents, context_shape, hidden_dim)
+        return made
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each noise of one sample; empty: the generator is deterministic."""
