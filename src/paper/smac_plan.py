@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bn_mappo.config.loading import load_layers, load_preset, merge
+from bn_mappo.config.loading import load_layers, load_preset
 from bn_mappo.core.errors import unknown
 from bn_mappo.core.nested import flatten
 from bn_mappo.envs.games.skirmish.data import load_map
@@ -57,8 +57,8 @@ def most_edges(map_name: str) -> int:
 
 def paper_schedules(map_name: str) -> dict[str, float]:
     """The paper's schedules of eta and alpha for a map, from its preset: `eta.begin`, ..."""
-    values = merge(load_layers("bn_mappo_annealed", ENV), {"env_args": {"map_name": map_name}})
-    return flatten(load_preset("paper", ENV, values)["annealing"])
+    layers = load_layers("bn_mappo_annealed", ENV)
+    return flatten(load_preset("paper", ENV, layers, {"env_args": {"map_name": map_name}})["annealing"])
 
 
 def paper_annealing(map_name: str) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def break_points(map_name: str) -> tuple[float, float, float]:
 def default_steps(preset: str | None) -> int:
     """Environment steps of a run: the preset's where it has its own, else those of the environment's file."""
     layers = load_layers("bn_mappo", ENV)
-    own = load_preset(preset, ENV, layers) if preset else {}
+    own = load_preset(preset, ENV, layers, {}) if preset else {}
     return int(own.get("t_max", layers["t_max"]))
 
 
