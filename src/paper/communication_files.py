@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,6 +17,7 @@ from bn_mappo.paper.communication import Cost, Duel, duels, play_costs
 from bn_mappo.paper.courses import write_rows
 from bn_mappo.paper.figure4_plot import NOTE, tidy
 from bn_mappo.paper.grid import Cell, run_grid
+from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.smac_plan import SmacPlan
 from bn_mappo.paper.trainings import trainings
 
@@ -118,7 +120,7 @@ def write_summary(costs: Sequence[Cost], found: Sequence[Duel], n_episodes: int,
         ],
         "duels": [
             {"map": d.map_name, "percent": d.percent, "rule": d.rule, "edges": d.edges, "verdict": d.verdict}
-            | {"probability": d.contest.probability._asdict(), "p_value": d.contest.p_value}
+            | {"probability": d.contest.probability._asdict(), "p_value": none_or(d.contest.p_value)}
             for d in found
         ],
     }
@@ -142,10 +144,7 @@ def render_report(costs: Sequence[Cost], found: Sequence[Duel], n_episodes: int,
         "P(X > Y) over pairs of seeds, X the learned DAG. The verdict follows its 95 % interval.",
         table(
             ("map", "edges", "rule", "P(learned > rule)", "p of the rank test", "verdict"),
-            [
-                [d.map_name, f"{d.percent} %", d.rule, d.contest.probability, f"{d.contest.p_value:.3g}", d.verdict]
-                for d in found
-            ],
+            [duel_row(d) for d in found],
         ),
         "## Trainings",
         runs,
@@ -157,3 +156,10 @@ def cost_row(cost: Cost) -> list[str]:
     """One row of the table."""
     means = [f"{values.mean():.3g}" for values in (cost.edges, cost.bits, cost.bits / cost.n_agents, cost.depth)]
     return [cost.map_name, cost.variant, str(len(cost.seeds)), str(cost.score), *means]
+
+
+def duel_row(duel: Duel) -> list[str]:
+    """One row of the table."""
+    contest = duel.contest
+    p_value = "" if np.isnan(contest.p_value) else f"{contest.p_value:.3g}"
+    return [duel.map_name, f"{duel.percent} %", duel.rule, str(contest.probability), p_value, duel.verdict]
