@@ -15,7 +15,7 @@ from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.communication import Cost, Duel, duels, play_costs
 from bn_mappo.paper.courses import write_rows
-from bn_mappo.paper.figure4_plot import NOTE, tidy
+from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
 from bn_mappo.paper.grid import Cell, run_grid
 from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.smac_plan import SmacPlan
@@ -76,9 +76,8 @@ def draw_costs(costs: Sequence[Cost], n_episodes: int, target: Path) -> None:
     handles, words = axes[0, 0].get_legend_handles_labels()
     first = dict(zip(words, handles, strict=True))
     figure.legend(first.values(), first.keys(), loc="outside upper center", ncol=2, frameon=False, title="edges")
-    n_seeds = sorted({len(cost.seeds) for cost in costs})
     figure.supxlabel(
-        f"Interquartile means over {' to '.join(map(str, n_seeds))} seeds with 95 % bootstrap intervals; "
+        f"Interquartile means over {seeds_of(cost.seeds for cost in costs)} with 95 % bootstrap intervals; "
         f"last checkpoints, {n_episodes:,} games each.",
         **NOTE,
     )

@@ -9,18 +9,14 @@ import pytest
 from bn_mappo.cli.reproduce import main
 
 SMALL = [
-    "batch_size_run=4",
-    "batch_size=4",
-    "segment_length=32",
-    "hidden_dim=16",
-    "test_nepisode=4",
-    "test_interval=800",
+    *("agent=mlp", "batch_size_run=4", "batch_size=4", "segment_length=32", "hidden_dim=16"),
+    *("test_nepisode=4", "test_interval=512", "save_model_interval=256", "log_interval=64"),
 ]
-GRID = ["--maps", "3m", "--seeds", "1", "--t-max", "1600", "--episodes", "6", "--processes", "1"]
+GRID = ["--maps", "3m", "--seeds", "1", "--t-max", "512", "--episodes", "6", "--processes", "1"]
 
 
 def reproduce(figure: str, folder, *options: str) -> int:
-    return main([figure, *GRID, "--output", str(folder), *options, "--with", *SMALL, "save_model_interval=800"])
+    return main([figure, *GRID, "--output", str(folder), *options, "--with", *SMALL])
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +79,8 @@ def test_runs_that_were_copied_are_found_with_what_was_measured_of_them(folder, 
 
 @pytest.mark.slow
 def test_runs_of_another_length_are_refused(folder, capsys):
-    assert reproduce("fig6", folder, "--variants", "uncorrelated", "--t-max", "3200") == 2
-    assert "t_max: 1600 -> 3200" in capsys.readouterr().err
+    assert reproduce("fig6", folder, "--variants", "uncorrelated", "--t-max", "1024") == 2
+    assert "t_max: 512 -> 1024" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

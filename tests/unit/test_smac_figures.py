@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from bn_mappo.analysis.checkpoint_facts import Facts, facts
+from bn_mappo.analysis.checkpoint_facts import Facts, facts, join
 from bn_mappo.analysis.parent_choice import QUANTITIES, candidates, choice
 from bn_mappo.paper.communication import cost_of, duels, variants_of
 from bn_mappo.paper.courses import Course, over_seeds
@@ -113,6 +113,15 @@ def test_facts_are_read_back_as_they_were_written(tmp_path):
     np.testing.assert_array_equal(after.choices["health"].expected, before.choices["health"].expected)
     np.testing.assert_array_equal(after.outcome["battle_won"], before.outcome["battle_won"])
     np.testing.assert_array_equal(after.kl, before.kl)
+
+
+def test_rounds_of_one_evaluation_are_joined():
+    first, second = made_up(0), made_up(1)
+    both = join([first, second])
+    assert both.edges.tolist() == [*first.edges, *second.edges] and len(both.outcome["return"]) == 2 * EPISODES
+    assert both.choices["health"].parents.sum() == pytest.approx(
+        first.choices["health"].parents.sum() + second.choices["health"].parents.sum()
+    )
 
 
 def test_learned_edges_are_compared_with_a_rule_at_their_density():
