@@ -57,8 +57,8 @@ def most_edges(map_name: str) -> int:
 
 def paper_schedules(map_name: str) -> dict[str, float]:
     """The paper's schedules of eta and alpha for a map, from its preset: `eta.begin`, ..."""
-    layers = load_layers("bn_mappo_annealed", ENV)
-    return flatten(load_preset("paper", ENV, layers, {"env_args": {"map_name": map_name}})["annealing"])
+    layers, given = load_layers("bn_mappo_annealed", ENV), {"env_args": {"map_name": map_name}}
+    return flatten(load_preset("paper", ENV, layers, given)["annealing"])
 
 
 def paper_annealing(map_name: str) -> tuple[str, ...]:
