@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
 ENV = "skirmish"
 MAPS = ["MMM2", "6h_vs_8z"]
 SEEDS, QUICK_SEEDS = 5, 2
-QUICK_SHARE = 100  # --quick trains for so many times fewer steps
+QUICK_SHARE, QUICK_STEPS = 100, 30_000  # --quick trains for so many times fewer steps, and never for more than these
 QUICK_EPISODES = 16
 
 
@@ -57,6 +57,11 @@ def folder_of(options: argparse.Namespace) -> Path:
     return options.output or FIGURES_FOLDER / name
 
 
+def quick_steps(t_max: int) -> int:
+    """Environment steps of a run with --quick, the same for every figure."""
+    return min(t_max // QUICK_SHARE, QUICK_STEPS)
+
+
 def plan_of(options: argparse.Namespace, variants: tuple[str, ...]) -> "SmacPlan":
     """The checked runs of a command."""
     check_counts(options, "seeds", "t_max", "processes", "episodes")
@@ -73,7 +78,7 @@ def plan_of(options: argparse.Namespace, variants: tuple[str, ...]) -> "SmacPlan
     n_seeds, t_max = options.seeds, options.t_max
     panels = tuple(smac_panel(name, options.preset, options.settings) for name in options.maps)
     if options.quick:
-        n_seeds, t_max = QUICK_SEEDS, max(panels[0].t_max // QUICK_SHARE, 1)
+        n_seeds, t_max = QUICK_SEEDS, quick_steps(panels[0].t_max)
         options.episodes = min(options.episodes, QUICK_EPISODES)
     seeds = range(options.first_seed, options.first_seed + n_seeds)
     plan = SmacPlan(panels, tuple(options.variants or variants), seeds, t_max, options.preset)

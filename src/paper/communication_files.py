@@ -23,6 +23,7 @@ from bn_mappo.paper.trainings import trainings
 
 mpl.use("Agg")
 MARKS = {"learned": ("#d9822b", "o"), "distance": ("#2e7d32", "s"), "random": ("#8a8f98", "^"), "": ("#1b6ca8", "D")}
+PLACES = {"learned": (6, 5), "distance": (6, -11), "random": (-22, -11), "": (-8, 9)}  # of names, beside their points
 WORDS = {
     "learned": "learned, annealed to a share of the edges",
     "distance": "between the nearest agents",
@@ -30,10 +31,11 @@ WORDS = {
     "": "the paper's variants",
 }
 METHOD = (
-    "Last checkpoints in greedy games. An edge tells the child which of A actions its parent takes: log2 A bits. "
-    "Bits are those of the whole team in a step, and count edges between living agents. Depth is the number of "
-    "edges on the longest path: rounds of communication before all have acted. A name such as learned_25 means 25 "
-    "% of the edges of the full DAG."
+    "Last checkpoints, the likeliest actions; graphs at zero noise, but for learned_P, whose graphs are sampled "
+    "as in training, where they have P % of the edges on average. An edge tells the child which of A actions its "
+    "parent takes: log2 A bits. Bits are those of the whole team in a step, and count edges between living "
+    "agents. Depth is the number of edges on the longest path: rounds of communication before all have acted. A "
+    "name such as learned_25 means 25 % of the edges of the full DAG."
 )
 
 
@@ -94,7 +96,8 @@ def draw_points(axis: Axes, costs: Sequence[Cost], name: str) -> None:
         axis.plot([x, x], [score.low, score.high], **style)
         axis.plot(x, score.value, marker, color=colour, markersize=6, label=WORDS[kind])
         text = f"{cost.variant.rpartition('_')[2]} %" if kind else cost.variant
-        axis.annotate(text, (x, score.value), textcoords="offset points", xytext=(6, 5), fontsize=7, color=colour)
+        place = {"textcoords": "offset points", "xytext": PLACES[kind], "fontsize": 7, "color": colour}
+        axis.annotate(text, (x, score.value), **place)
     axis.set_ylim(-0.03, 1.03)
     axis.margins(x=0.12)
 
