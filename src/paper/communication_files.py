@@ -96,7 +96,7 @@ def draw_points(axis: Axes, costs: Sequence[Cost], name: str) -> None:
         axis.plot([x, x], [score.low, score.high], **style)
         axis.plot(x, score.value, marker, color=colour, markersize=6, label=WORDS[kind])
         text = f"{cost.variant.rpartition('_')[2]} %" if kind else cost.variant
-        place = {"textcoords": "offset points", "xytext": PLACES[kind], "fontsize": 7, "color": colour}
+        place: dict[str, Any] = {"textcoords": "offset points", "xytext": PLACES[kind], "fontsize": 7, "color": colour}
         axis.annotate(text, (x, score.value), **place)
     axis.set_ylim(-0.03, 1.03)
     axis.margins(x=0.12)
