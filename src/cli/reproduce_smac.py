@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
 ENV = "skirmish"
 MAPS = ["MMM2", "6h_vs_8z"]
 SEEDS, QUICK_SEEDS = 5, 2
+FIRST_SEED = 20  # settings were chosen on seeds below it (docs/deviations.md)
 QUICK_SHARE, QUICK_STEPS = 100, 30_000  # --quick trains for so many times fewer steps, and never for more than these
 QUICK_EPISODES = 16
 
@@ -40,7 +41,7 @@ def add_smac(parser: argparse.ArgumentParser, variants: str, n_episodes: int, of
     parser.add_argument("--variants", nargs="+", help=f"what is trained (default: {variants})")
     parser.add_argument("--t-max", type=int, help="environment steps of a run (default: 3e6; with paper 2e7)")
     parser.add_argument("--episodes", type=int, default=n_episodes, help=f"games of {of_what} (default: {n_episodes})")
-    add_grid(parser)
+    add_grid(parser, FIRST_SEED, str(FIRST_SEED))
     add_settings(parser)
     parser.add_argument(
         "--output",
