@@ -8,6 +8,8 @@ from bn_mappo.config.schema import Config
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.registry import Registry
 from bn_mappo.core.specs import EnvInfo
+from bn_mappo.envs.adapters.gymma import Gymma
+from bn_mappo.envs.adapters.pettingzoo import PettingZoo
 from bn_mappo.envs.adapters.starcraft2 import StarCraft2
 from bn_mappo.envs.arguments import check_arguments, fill_arguments
 from bn_mappo.envs.games.aloha import Aloha
@@ -23,6 +25,8 @@ REGISTRY.register("coordination_game", "N agents with a bit each are paid for ag
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
 REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
 REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
+REGISTRY.register("gymma", "several agents of Gymnasium, such as LBF and RWARE, with EPyMARL's arguments")(Gymma)
+REGISTRY.register("pettingzoo", "parallel environments of PettingZoo, such as those of MPE")(PettingZoo)
 
 
 def env_layer(name: str) -> dict[str, Any] | None:
