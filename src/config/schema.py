@@ -39,6 +39,7 @@ class Config:
     segment_length: Count
     env_timeout_s: Positive
     max_worker_restarts: Natural
+    games_per_worker: Count | None
     test_nepisode: Count
     test_interval: Count
     test_greedy: bool

@@ -81,7 +81,7 @@ def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
     environment = get_environment(config.env, config.env_args)
     info = _declared(environment)
     sums_rewards = _sums_rewards(config, info)
-    options = (config.env_timeout_s, config.max_worker_restarts)
+    options = (config.env_timeout_s, config.max_worker_restarts, config.games_per_worker)
     env: VecEnv = RUNNERS[config.runner](Games(environment, info, batch_size, config.seed, purpose, *options))
     return CommonReward(env) if sums_rewards else env
 
