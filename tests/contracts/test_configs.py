@@ -10,7 +10,7 @@ from bn_mappo.config.schema import validate
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.learners import REGISTRY as LEARNERS
-from bn_mappo.modules.agents.encoders import REGISTRY as AGENTS
+from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from helpers import make_config, make_rollout
@@ -86,7 +86,7 @@ def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batc
     settings = {"mac": mac, "learner": learner, "critic_type": critic_type, "agent": agent, "batch_size": mini_batch}
     order = "plackett_luce" if learner == "bn_mappo" else "identity"  # a learned order needs its own loss
     dag = {"dag__permutation": order} if mac == "dag_controller" else {}
-    one_update(make_config("mappo", **settings, **dag))
+    one_update(make_config("mappo", "skirmish" if agent == "entity" else "aloha", **settings, **dag))
 
 
 @pytest.mark.parametrize("context", ["obs", "state"])

@@ -9,6 +9,7 @@ import torch
 
 from bn_mappo.config.loading import load_layers, merge
 from bn_mappo.core.errors import ConfigError, WorkerError
+from bn_mappo.core.specs import EntityGroup
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.adapters.starcraft2 import MOST_STARTS, StarCraft2
 from bn_mappo.envs.adapters.starcraft2_install import problems
@@ -48,6 +49,16 @@ def env(starcraft):
     env = StarCraft2(5)
     yield env
     env.close()
+
+
+@pytest.mark.parametrize(("map_name", "n_agents", "n_enemies", "healers"), [("3m", 3, 3, ()), ("MMM2", 10, 12, (9,))])
+def test_it_declares_enemies_and_allies(starcraft, map_name, n_agents, n_enemies, healers):
+    env = StarCraft2(5, map_name=map_name)
+    fighters = tuple(range(n_agents - len(healers)))
+    assert env.info.entities == (
+        EntityGroup("enemies", 4, n_enemies, 5, 6, fighters),
+        EntityGroup("allies", 4 + 5 * n_enemies, n_agents - 1, 5, 6, healers, are_agents=True),
+    )
 
 
 def test_observations_have_the_declared_sizes_and_no_game_is_needed_to_know_them(starcraft, env):

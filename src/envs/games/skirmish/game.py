@@ -139,7 +139,9 @@ class Skirmish(BatchedGame):
         self.show = np.array([sizes.switches[name] for name in core.SHOWS], dtype=np.int64)
         n_agents, n_enemies = len(self.map.allies), len(self.map.enemies)
         limit = self.map.data.episode_limit
-        self.info = EnvInfo(n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, record=RECORD)
+        self.info = EnvInfo(
+            n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, entities=sizes.entities, record=RECORD
+        )
         most = n_enemies * reward_death_value + reward_win
         most += sum(unit.health + unit.shield for unit, _, _ in self.map.enemies)
         pays = {
