@@ -35,6 +35,7 @@ class Config:
     env_args: dict[str, Any]
     runner: str
     common_reward: bool
+    reward_scalarisation: Literal["sum", "mean"]
     batch_size_run: Count
     segment_length: Count
     env_timeout_s: Positive

@@ -83,7 +83,7 @@ def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
     sums_rewards = _sums_rewards(config, info)
     options = (config.env_timeout_s, config.max_worker_restarts, config.games_per_worker)
     env: VecEnv = RUNNERS[config.runner](Games(environment, info, batch_size, config.seed, purpose, *options))
-    return CommonReward(env) if sums_rewards else env
+    return CommonReward(env, config.reward_scalarisation == "mean") if sums_rewards else env
 
 
 def _declared(environment: Environment) -> EnvInfo:
@@ -94,7 +94,7 @@ def _declared(environment: Environment) -> EnvInfo:
 
 
 def _sums_rewards(config: Config, info: EnvInfo) -> bool:
-    """Whether the agents' rewards are to be summed into the team's."""
+    """Whether the agents' rewards become one of the team."""
     if info.n_rewards == 1 and not config.common_reward:
         raise ConfigError(
             f"common_reward=False keeps a reward for each agent, and env={config.env} has one for the team: "

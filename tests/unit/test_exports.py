@@ -72,6 +72,7 @@ def test_a_parallel_environment_plays_the_game_itself(name):
     env.close()
 
 
+@pytest.mark.slow
 def test_a_battle_is_drawn():
     env = parallel_env("skirmish", map_name="3m", render_mode="rgb_array")
     env.reset()

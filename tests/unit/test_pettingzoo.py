@@ -126,6 +126,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra_and_the_command(monke
     assert f"'{package}' is not installed" in error and f"{sys.executable} -m pip install 'bn-mappo[{extra}]'" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [SPEAKER, LEAVING])
 @pytest.mark.parametrize("alg", ["mappo", "bn_mappo"])
 def test_it_trains(alg, key):

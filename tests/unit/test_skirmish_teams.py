@@ -44,7 +44,7 @@ def test_the_numbers_are_those_of_the_compiled_generator():
 def test_units_are_drawn_by_their_weights_and_each_side_can_fight(map_name):
     teams = make_teams(map_name)
     n_agents, _ = teams.sizes
-    types = teams.draw(np.random.default_rng(0).random((20_000, teams.n_numbers))).types
+    types = teams.draw(np.random.default_rng(0).random((4000, teams.n_numbers))).types
     for side, columns in enumerate((slice(0, n_agents), slice(n_agents, None))):
         drawn, heals, chances = types[:, columns], teams.heals[side], teams.chances[side]
         assert (np.diff(drawn) >= 0).all(), "slots are ordered by type"
@@ -209,6 +209,7 @@ def test_mistakes_in_the_file_are_named(change, words):
         TeamData.model_validate({**load_teams().model_dump(), **change})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alg", ["mappo", "bn_mappo"])
 def test_random_teams_train(alg):
     one_update(make_config(alg, "skirmish", env_args__teams="random", env_args__map_name="5m_vs_6m"))
