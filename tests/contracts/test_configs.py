@@ -45,8 +45,10 @@ SMALL = {"batch_size_run": 8, "segment_length": 6, "hidden_dim": 16, "test_nepis
 
 @pytest.mark.parametrize(("env", "preset"), PRESETS)
 def test_every_preset_trains(env, preset):
-    config = make_config(env=env)
-    one_update(validate(merge(config.values(), load_preset(preset, env, config.values()), SMALL)))
+    layers = load_layers("bn_mappo", env)
+    given = {"env_args": {"backend": "skirmish"}} if env == "sc2" else {}
+    values = settle(overlay(merge(layers, load_preset(preset, env, layers, given)), given)).values
+    one_update(validate(merge(values, SMALL)))
 
 
 @pytest.mark.parametrize("map_name", ["MMM2", "6h_vs_8z"])
@@ -56,7 +58,7 @@ def test_the_papers_settings_on_its_maps(env, alg, map_name):
     """Mini-batches and the weights of the regulariser depend on the map; only bn_mappo_annealed has the latter."""
     given = {"env_args": {"map_name": map_name, **({"backend": "skirmish"} if env == "sc2" else {})}}
     layers = load_layers(alg, env)
-    preset = load_preset("paper", env, merge(layers, given))
+    preset = load_preset("paper", env, layers, given)
     values = settle(overlay(merge(layers, preset), given)).values
     config = validate(values)
     assert (config.env, config.runner, config.env_args["map_name"]) == ("skirmish", "vector", map_name)
@@ -94,6 +96,8 @@ def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batc
 @pytest.mark.parametrize("generator", list(DAG_GENERATORS))
 def test_every_dag_generator_trains(generator, context):
     given = {"dag__adjacency": [[int(i > j) for i in range(10)] for j in range(10)]} if generator == "fixed" else {}
+    if generator == "distance":  # needs distances, in observations
+        given, context = {"env": "skirmish", "env_args__map_name": "3m"}, "obs"
     one_update(make_config(dag__generator=generator, dag__context=context, **given))
 
 

@@ -57,7 +57,7 @@ def test_it_declares_enemies_and_allies(starcraft, map_name, n_agents, n_enemies
     fighters = tuple(range(n_agents - len(healers)))
     assert env.info.entities == (
         EntityGroup("enemies", 4, n_enemies, 5, 6, fighters),
-        EntityGroup("allies", 4 + 5 * n_enemies, n_agents - 1, 5, 6, healers, are_agents=True),
+        EntityGroup("allies", 4 + 5 * n_enemies, n_agents - 1, 5, 6, healers, are_agents=True, seen=0, distance=1),
     )
 
 
@@ -260,12 +260,12 @@ def test_else_skirmish_with_what_it_knows(no_starcraft, backend):
 def test_records_say_which_game_it_was(starcraft):
     game, real, aloha = (get_env_info(make_config(env=name)) for name in ("skirmish", "sc2", "aloha"))
     assert (run_metrics(game, 0), run_metrics(real, 0)) == (
-        {"real_game": 0.0, "skirmish_rules": 2.0},
+        {"real_game": 0.0, "skirmish_rules": 3.0},
         {"real_game": 1.0, "sc2_restarts": 0.0},
     )
-    assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": 2.0, "env_restarts": 2.0}
+    assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": 3.0, "env_restarts": 2.0}
     assert (run_metrics(aloha, 0), run_metrics(aloha, 1)) == ({}, {"env_restarts": 1.0})
-    assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": "2"}
+    assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": "3"}
     assert describe("aloha", {}) == {}
 
 

@@ -17,7 +17,8 @@ from bn_mappo.envs.games.skirmish.teams import RandomTeams, load_teams
 from bn_mappo.envs.smac_arguments import Difficulty
 from bn_mappo.envs.vector.batched import BatchedGame
 
-RULES = 2  # version of the rules that battles follow (docs/environments.md, history of the rules)
+LEAST_GRID = 0.1  # cells; finer ones take long and change little
+RULES = 3  # version of the rules that battles follow (docs/environments.md, history of the rules)
 
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
@@ -64,6 +65,7 @@ class Skirmish(BatchedGame):
         step_mul: int = 8,
         move_amount: float = 2.0,
         start: Literal["random", "fixed"] = "random",
+        start_grid: float = 0.5,
         enemy_order: Literal["sorted", "raw"] = "sorted",
         exchange_enemy_types: bool = False,
         obs_all_health: bool = True,
@@ -109,6 +111,8 @@ class Skirmish(BatchedGame):
                 "env_args.reward_shield_regen=False changes the reward of reward_only_positive=True alone: "
                 "otherwise regeneration counts against the agents, or nothing but the outcome counts"
             )
+        if start_grid < LEAST_GRID:
+            raise ConfigError(f"env_args.start_grid={start_grid}: must be at least {LEAST_GRID}")
         if os.path.basename(replay_prefix) != replay_prefix:
             raise ConfigError(
                 f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"
@@ -124,7 +128,7 @@ class Skirmish(BatchedGame):
         random_teams = RandomTeams(self.map, load_teams()) if teams == "random" else None
         if random_teams is not None:
             self.map = random_teams.map
-        self.tables = tables.make_tables(self.map, move_amount, start, exchange_enemy_types)
+        self.tables = tables.make_tables(self.map, move_amount, start, start_grid, exchange_enemy_types)
         # tables by game, or one for all: types [B or 1, U], traits [B or 1, traits, U], pairs [B or 1, pairs, U, U]
         self.kinds, self.traits, self.pairs = self.tables.kind[None], self.tables.trait[None], self.tables.pair[None]
         self.dealer: dealing.Dealer | None = None  # who fights, where that is random
