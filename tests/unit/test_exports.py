@@ -188,6 +188,26 @@ def test_a_time_out_terminates_and_is_told_as_smac_tells_it(continuing_episode):
     assert env.get_stats()["timeouts"] == env.get_stats()["battles_draw"] == 1
 
 
+def test_epymarls_arguments_and_what_its_wrapper_and_others_read():
+    arguments = {
+        "continuing_episode": False, "difficulty": "7", "game_version": None, "map_name": "MMM2", "move_amount": 2,
+        "obs_all_health": True, "obs_terrain_height": False, "reward_death_value": 10, "reward_win": 200, "seed": 0,
+        "reward_scale_rate": 20, "reward_negative_scale": 0.5, "step_mul": 8, "state_last_action": False,
+        "heuristic_ai": False, "debug": False, "replay_dir": "", "window_size_x": 1920, "window_size_y": 1200,
+    }  # fmt: skip
+    env = StarCraft2Env(**arguments)
+    assert (env.get_obs_move_feats_size(), env.get_obs_own_feats_size()) == (4, 4)
+    assert (env.get_obs_enemy_feats_size(), env.get_obs_ally_feats_size()) == ((12, 8), (9, 8))
+    assert (env.get_obs_size(), env.get_state_size(), env.get_total_actions()) == (176, 142, 18)
+    assert (env.n_actions_no_attack, env.unit_type_bits, env.shield_bits_ally, env.shield_bits_enemy) == (6, 3, 0, 0)
+    obs, _ = env.reset()
+    env.seed(0)
+    again, _ = env.reset()
+    np.testing.assert_array_equal(obs, again)
+    assert not np.array_equal(env.reset()[0], again)
+    assert StarCraft2Env("3m", step_mul=None).batched.n_loops == 8
+
+
 def test_what_smac_refuses_is_refused():
     env = StarCraft2Env(map_name="3m")
     with pytest.raises(ValueError, match="reset"):

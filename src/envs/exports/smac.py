@@ -48,12 +48,17 @@ class StarCraft2Env:
         self.map_name, self.continuing_episode = map_name, continuing_episode
         self.n_agents, self.n_enemies = info.n_agents, len(self.batched.map.enemies)
         self.n_actions, self.episode_limit = info.n_actions, info.episode_limit
+        self.n_actions_no_attack = self.n_actions - self.n_enemies
+        self.shield_bits_ally, self.shield_bits_enemy = (int(race == "protoss") for race in self.batched.map.races)
+        self.unit_type_bits = len(self.batched.map.unit_types)
+        self.next_seed: int | None = None
         self.battles_won = self.battles_game = self.timeouts = self.force_restarts = 0
         self.episodes: list[tuple[dict[str, Any], list[Array]]] = []  # the last two: how they began, and all actions
 
     def reset(self) -> tuple[list[Array], Array]:
         """Start an episode; returns its first observations and state."""
-        self.game.reset()
+        self.game.reset(self.next_seed)
+        self.next_seed = None
         self.episodes = [*[episode for episode in self.episodes if episode[1]][-1:], (self.batched.state_dict(), [])]
         return self.get_obs(), self.get_state()
 
@@ -96,6 +101,23 @@ class StarCraft2Env:
     def get_obs_size(self) -> int:
         """D."""
         return self.batched.info.obs_dim
+
+    def get_obs_move_feats_size(self) -> int:
+        """Entries of an observation, from its beginning on, about the agent's own moves."""
+        return self.batched.sizes.entities[0].start
+
+    def get_obs_enemy_feats_size(self) -> tuple[int, int]:
+        """The enemies, and the entries about each."""
+        return self.batched.sizes.entities[0].size, self.batched.sizes.entities[0].width
+
+    def get_obs_ally_feats_size(self) -> tuple[int, int]:
+        """The other agents, and the entries about each."""
+        return self.batched.sizes.entities[1].size, self.batched.sizes.entities[1].width
+
+    def get_obs_own_feats_size(self) -> int:
+        """Entries about the agent itself, at the end."""
+        allies = self.batched.sizes.entities[1]
+        return self.get_obs_size() - allies.start - allies.size * allies.width
 
     def get_state(self) -> Array:
         """[S]."""
@@ -163,8 +185,10 @@ class StarCraft2Env:
             film.record(None)
         return keep(Path(film.replay_dir or "."), film.replay_name, film.animate)
 
-    def seed(self) -> int:
-        """The seed of the generator."""
+    def seed(self, seed: int | None = None) -> int:
+        """The seed of the generator; one that is given restarts it with the next reset()."""
+        if seed is not None:
+            self._seed = self.next_seed = int(seed)
         return self._seed
 
     def render(self) -> None:

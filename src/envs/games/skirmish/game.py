@@ -155,6 +155,7 @@ class Skirmish(BatchedGame):
             obs_instead_of_state,
         )
         sizes = count(self.map, shown)
+        self.sizes = sizes
         self.show = np.array([sizes.switches[name] for name in core.SHOWS], dtype=np.int64)
         n_agents, n_enemies = len(self.map.allies), len(self.map.enemies)
         limit = self.map.data.episode_limit
