@@ -2,9 +2,9 @@
 
 All compiled code and the layout of its arrays stand in this one file, for numba's cache notices changes only of the
 file in which a function stands. (dealing.py has one more function, which knows no layout.) B games, U units (allies
-first, then enemies), N agents (the allies), A actions. Positions and lengths in cells, times in game loops; everything in
-a loop happens at once: what a unit does depends on the positions and on who lives at the loop's start, never on the order
-of units or sides.
+first, then enemies), N agents (the allies), A actions. Positions and lengths in cells, times in game loops; everything
+in a loop happens at once: what a unit does depends on the positions and on who lives at the loop's start, never on the
+order of units or sides.
 """
 
 import numpy as np
