@@ -56,4 +56,4 @@ def check_options(name: str, given: Iterable[str], make: Callable[..., Any], our
         return  # it takes any name
     for option in given:
         if option not in parameters:
-            raise unknown(f"entry of env_args for {name}", option, [*ours, *parameters])
+            raise unknown(f"entry of env_args for {name}", option, {*ours, *parameters})
