@@ -58,7 +58,7 @@ class Replay:
         """Take in the next segment of all games; RunError, and nothing is kept, where a number is not finite."""
         fields = {name: batch[name].cpu() for name in (*self.scheme, STEP, "truncated", FILLED)}
         for name in self.scheme:
-            if fields[name].is_floating_point() and not fields[name].isfinite().all():
+            if fields[name].is_floating_point() and not fields[name].sum().isfinite():  # a sum is five times faster
                 raise RunError(f"not finite: the recorded '{name}'. The segment was not kept.")
         places = self.place(fields)
         self._move_to_the_front(places)
