@@ -19,6 +19,18 @@ class EnvRecord(NamedTuple):
     restarts_metric: str = ""  # in every row: the metric that counts them; "": env_restarts, once there are any
 
 
+class EntityGroup(NamedTuple):
+    """Things of one kind that each agent's observation shows side by side, `width` entries each: its enemies, say."""
+
+    name: str  # such as "enemies"
+    start: int  # entry of the observation where the first of them begins
+    size: int  # how many there are
+    width: int
+    first_target: int | None = None  # the action aimed at the first of them; the others follow. None: none is
+    targeted_by: tuple[int, ...] = ()  # agents that aim those actions at this group
+    are_agents: bool = False  # the other agents, by number; then actions count all agents, the acting one included
+
+
 class EnvInfo(NamedTuple):
     """Facts of an environment, fixed for a run."""
 
@@ -31,6 +43,7 @@ class EnvInfo(NamedTuple):
     layout: tuple[int, int] | None = None  # rows and columns, where the agents stand on a grid (for pictures)
     n_rewards: int = 1  # 1: one reward of the team, [B]; n_agents: one reward an agent, [B, N]
     agents_leave: bool = False  # False: all agents are there in every step, and `active` is None
+    entities: tuple[EntityGroup, ...] = ()  # what observations show of things of a kind; agent=entity needs it
     record: EnvRecord = EnvRecord()
 
 

@@ -66,7 +66,7 @@ class Cell:
         """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
         layers = load_layers(self.config, self.env_config)
-        preset = load_preset(self.preset, self.env_config, merge(layers, given)) if self.preset else {}
+        preset = load_preset(self.preset, self.env_config, layers, given) if self.preset else {}
         values = overlay(merge(layers, preset), given)
         values["env_args"] = fill_env_args(values["env"], values["env_args"])
         settled = settle(values).values

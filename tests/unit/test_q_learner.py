@@ -205,7 +205,8 @@ def test_a_time_out_is_an_end_where_it_is_said_to_be_one():
 
 @pytest.mark.parametrize(("interval", "tau"), [(3, 1.0), (1, 0.1), (2, 0.5)])
 def test_target_networks_follow_at_intervals_and_by_shares(interval, tau):
-    config = make_config("qmix", "two_step", target_update_interval=interval, target_update_tau=tau, lr=0.01)
+    settings = {"target_update_interval": interval, "target_update_tau": tau, "gradient_steps": 1}
+    config = make_config("qmix", "two_step", lr=0.01, **settings)
     setup, rollout = make_rollout(config)
     learner, batch = setup.learner, rollout.collect(0.0)
     expected = learner.trained.vector.detach().clone()

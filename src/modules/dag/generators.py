@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Count, Float, Fraction, NoOptions, options
 from bn_mappo.core.registry import Registry
-from bn_mappo.modules.dag.edges import logistic_noise, straight_through_edges
+from bn_mappo.modules.dag.edges import EdgeActions, bernoulli_edges, logistic_noise, straight_through_edges
 from bn_mappo.modules.dag.nets import EdgeNet
 from bn_mappo.modules.dag.ops import depth, precedence
 from bn_mappo.modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
@@ -29,6 +29,7 @@ class DAG(NamedTuple):
     adjacency: Tensor  # [M, N, N]; [j, i] == 1: j is a parent of i. Carries the gradient of the DAG networks
     order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th: parents come first
     order_log_prob: Tensor | None = None  # [M], where the order is an action of the policy; with its gradient
+    edge_actions: EdgeActions | None = None  # where the edges are actions of the policy; with its gradient
 
 
 class NoiseScale(NamedTuple):
@@ -49,6 +50,7 @@ class DAGGenerator(nn.Module):
     is_empty = False  # True: no DAG of this generator has an edge
     records_order = False  # True: rebuilding a DAG needs the order that was acted in, or is quicker with it
     order_is_action = False  # True: the order has a probability, and is learned by policy gradient
+    edges_are_actions = False  # True: so have the edges; then `forward` takes `recorded_edges` too
     is_random = False  # True: its noise is the policy, in greedy evaluation too; else zero noise is its mode
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -154,6 +156,7 @@ class LearnedOptions:
     """Keys of dag.generator=learned."""
 
     permutation: Literal["identity", "gumbel_sinkhorn", "plackett_luce"]
+    edges: Literal["straight_through", "bernoulli"]
     edge_index: Literal["agent", "rank"]
     edge_net: Literal["mlp", "deep_set"]
     edge_bias: Float
@@ -165,6 +168,7 @@ class LearnedDAG(DAGGenerator):
     """G = U * (Pi^T M Pi): edges and order from networks of the context (paper, section 6.1).
 
     `edge_index: rank` gives the paper's form G = Pi^T (U * M) Pi instead. M is strictly upper triangular.
+    `edges: bernoulli` makes the edges actions of the policy: recorded as such, and with a probability.
     """
 
     Options = LearnedOptions
@@ -174,6 +178,13 @@ class LearnedDAG(DAGGenerator):
         super().__init__()
         self.n_agents = n_agents
         self.edges_by_rank = options.edge_index == "rank"
+        self.edges_are_actions = options.edges == "bernoulli"
+        if self.edges_are_actions and (self.edges_by_rank or options.permutation == "gumbel_sinkhorn"):
+            raise ConfigError(
+                "dag.edges=bernoulli goes with dag.edge_index=agent and dag.permutation=identity or plackett_luce, "
+                f"not with {'dag.edge_index=rank' if self.edges_by_rank else 'dag.permutation=gumbel_sinkhorn'}: a "
+                "relaxed order needs edges with a gradient"
+            )
         self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, options.edge_net, options.edge_bias)
         self.orders: OrderModule | None = None  # the order 1..N
         if options.permutation == "gumbel_sinkhorn":
@@ -196,21 +207,29 @@ class LearnedDAG(DAGGenerator):
         return noise
 
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
+        self,
+        context: Tensor,
+        noise: Noise | None,
+        temperature: float = 1.0,
+        recorded_order: Tensor | None = None,
+        recorded_edges: Tensor | None = None,
     ) -> DAG:
         logits = self.edge_net(context)  # [M, N, N]
         edge_noise = noise["dag_edge_noise"] if noise else torch.zeros_like(logits)  # [M, N, N]
+        order = torch.arange(self.n_agents, device=context.device).expand(len(context), -1)  # [M, N]
+        pi = log_prob = None
+        allowed = self.upper  # [N, N]
+        if self.orders is not None:
+            order_noise = noise["dag_order_noise"] if noise else None
+            order, pi, log_prob = self.orders(context, order_noise, temperature, recorded_order)
+            allowed = pi.mT @ (self.upper @ pi)  # [M, N, N]
+        if self.edges_are_actions:
+            drawn = logits + edge_noise > 0 if recorded_edges is None else recorded_edges  # [M, N, N]
+            return DAG(drawn * allowed, order, log_prob, bernoulli_edges(logits, drawn, allowed))
         edges = straight_through_edges(logits, edge_noise, temperature)  # [M, N, N]
-        if self.orders is None:
-            order = torch.arange(self.n_agents, device=context.device).expand(len(context), -1)  # [M, N]
-            return DAG(edges * self.upper, order)
-        order_noise = noise["dag_order_noise"] if noise else None
-        order, pi, log_prob = self.orders(context, order_noise, temperature, recorded_order)
-        if self.edges_by_rank:
-            adjacency = pi.mT @ (edges * self.upper) @ pi  # [M, N, N]
-        else:
-            adjacency = edges * (pi.mT @ (self.upper @ pi))  # [M, N, N]
-        return DAG(adjacency, order, order_log_prob=log_prob)
+        if pi is not None and self.edges_by_rank:
+            return DAG(pi.mT @ (edges * self.upper) @ pi, order, log_prob)
+        return DAG(edges * allowed, order, log_prob)
 
 
 @options
