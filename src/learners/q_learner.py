@@ -40,7 +40,7 @@ class QOptions:
     double_q: bool
     huber_delta: Positive
     batch_size: Count
-    gradient_steps: Count
+    samples_per_insert: Positive
     buffer_size: Count
     save_buffer: bool
     target_update_interval: Count
@@ -53,8 +53,9 @@ class QOptions:
 class QLearner(Learner):
     """Q-learning on the values of single agents or, through a mixer, of the team (Rashid et al. 2018, equation 6).
 
-    Owns mixer, target networks, optimiser and replay. A segment that comes in goes to the replay; then, as soon as that
-    holds `batch_size` episodes, `gradient_steps` steps are taken, each on as many of them.
+    Owns mixer, target networks, optimiser and replay. A segment that comes in goes to the replay. As soon as that holds
+    `batch_size` episodes, gradient steps are taken, each on as many of them, until `samples_per_insert` times as many
+    recorded steps were learned from as came in. So an environment step costs the same however long episodes are.
     """
 
     Options: ClassVar[type] = QOptions
@@ -77,6 +78,7 @@ class QLearner(Learner):
         self.target = FlatParameters([*self.target_mac.parameters(), *self.target_mixer.parameters()])
         self.value_moments = RunningMoments(options.returns_decay).to(generators.device)
         self.n_steps = torch.zeros((), dtype=torch.int64)  # gradient steps so far
+        self.due = torch.zeros((), dtype=torch.float64)  # recorded steps to be learned from before the next segment
         self.optimiser = torch.optim.Adam([self.trained.vector], lr=options.lr(0.0), eps=options.optim_eps, fused=True)
         self.replay: Replay | None = None  # made when it is known how many games are played
         self.check_memory()
@@ -120,7 +122,7 @@ class QLearner(Learner):
         return Replay(self.replayed(), self.options.buffer_size, n_games, self.info.episode_limit)
 
     def train(self, batch: EpisodeBatch, fraction: float, collect_stats: bool = True) -> Statistics:
-        """Keep a segment, and take gradient steps on kept episodes; empty as long as there are too few."""
+        """Keep a segment, and take the gradient steps that are due; empty where none is, or too little is kept yet."""
         options = self.options
         if self.replay is None:
             self.replay = self.make_replay(batch.batch_size)
@@ -128,12 +130,14 @@ class QLearner(Learner):
         if self.replay.size < options.batch_size:
             return {}
         self.optimiser.param_groups[0]["lr"] = options.lr(fraction)
+        self.due += options.samples_per_insert * batch.batch_size * batch.n_steps
         statistics: Statistics = {}
-        for number in range(options.gradient_steps):
+        while self.due > 0:
             fields = self.replay.sample(options.batch_size, self.generators["replay"], self.generators.device)
             episodes = EpisodeBatch(fields, self.mac.init_hidden(len(fields[FILLED])))
-            statistics = self.step(episodes, collect_stats and number == options.gradient_steps - 1)
-        if collect_stats:
+            statistics = self.step(episodes, collect_stats)
+            self.due -= episodes[FILLED].sum().cpu()
+        if statistics and collect_stats:
             statistics["epsilon"] = torch.tensor(self.mac.options.epsilon(fraction))
             statistics["buffer_episodes"] = torch.tensor(self.replay.size)
         return statistics
@@ -228,17 +232,19 @@ class QLearner(Learner):
         return {"mixer": self.mixer}
 
     def other_tensors(self) -> list[Tensor]:
-        return [*self.value_moments.buffers(), self.target.vector, self.n_steps]
+        return [*self.value_moments.buffers(), self.target.vector, self.n_steps, self.due]
 
     def state_dict(self) -> dict[str, Any]:
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        return {**parts, "optimiser": self.optimiser.state_dict(), "n_steps": self.n_steps.clone()}
+        counts = {"n_steps": self.n_steps.clone(), "due": self.due.clone()}
+        return {**parts, "optimiser": self.optimiser.state_dict(), **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.optimiser.load_state_dict(state["optimiser"])
         self.n_steps.copy_(state["n_steps"])
+        self.due.copy_(state["due"])
 
     def _parts(self) -> dict[str, nn.Module]:
         own = {"mac": self.mac, "mixer": self.mixer, "value_moments": self.value_moments}

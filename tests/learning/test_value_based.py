@@ -36,7 +36,7 @@ def shown(setup: Setup, obs: np.ndarray, state: np.ndarray) -> EpisodeBatch:
 
 
 TWO_STEP = {"env": "two_step", "batch_size_run": 32, "batch_size": 32, "segment_length": 2, "hidden_dim": 32}
-TWO_STEP |= {"lr": 0.003, "t_max": 40_000, "target_update_interval": 50, "buffer_size": 500, "gamma": 0.99}
+TWO_STEP |= {"lr": 0.003, "t_max": 30_000, "target_update_interval": 50, "buffer_size": 500, "gamma": 0.99}
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_one_agent_alone_learns_the_values_that_value_iteration_gives():
     gamma = 0.8
     settings = {"env_args__n_agents": 1, "epsilon": 1.0, "gamma": gamma, "lr": 0.005}
     settings |= {"batch_size_run": 16, "batch_size": 16, "segment_length": 5, "env_args__episode_limit": 5}
-    settings |= {"t_max": 24_000, "target_update_interval": 20, "buffer_size": 500, "td_lambda": 0.0}
+    settings |= {"t_max": 12_000, "target_update_interval": 20, "buffer_size": 500, "td_lambda": 0.0}
     setup, _ = train(make_config("iql", "coordination_game", **settings))
     game = tabular_coordination_game(1, gamma)
     best = np.zeros(2)
@@ -89,5 +89,5 @@ def test_masks_and_dead_agents(toys, alg):
     """Unavailable actions are never played (the game raises), and the best return is reached."""
     settings = {"env": "masked_game", "batch_size_run": 16, "batch_size": 32, "segment_length": 6, "hidden_dim": 32}
     settings |= {"lr": 0.005, "t_max": 20_000, "test_nepisode": 100, "epsilon": "{start: 1.0, end: 0.05, until: 0.3}"}
-    _, greedy = train(make_config(alg, **settings, gradient_steps=2, gamma=0.5, buffer_size=500))
+    _, greedy = train(make_config(alg, **settings, samples_per_insert=4, gamma=0.5, buffer_size=500))
     assert greedy > 0.93 * (2 * 3 + 4 * 2)  # two steps of three agents, then two alive

@@ -252,7 +252,7 @@ def test_evaluation_does_not_disturb_training(tmp_path, monkeypatch):
 
 
 VALUE_BASED = ["--config=qmix", "--env-config=aloha", "with", *SETTINGS[:11], "agent=rnn", "obs_last_action=True"]
-VALUE_BASED += ["buffer_size=12", "target_update_interval=3", "standardise_returns=True", "gradient_steps=2"]
+VALUE_BASED += ["buffer_size=12", "target_update_interval=3", "standardise_returns=True", "samples_per_insert=2.3"]
 VALUE_RUNS = Path("results/sacred/qmix/aloha")
 
 
@@ -280,3 +280,16 @@ def test_a_run_without_its_replay_collects_anew_and_says_so(tmp_path, monkeypatc
         with pytest.raises(SystemExit) as stop:
             train.main([*VALUE_BASED, words, f"checkpoint_path={VALUE_RUNS / '1'}", "t_max=3200"])
         assert stop.value.code == 2 and expected in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_segment_that_is_not_finite_is_not_kept_and_ends_the_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["src/main.py"])
+    names = ["--config=qmix", "--env-config=matrix_game", "with", "env_args.payoff=penalty", "env_args.penalty=-1e39"]
+    with pytest.raises(SystemExit) as stop:
+        train.main([*names, "t_max=4000", "report=False", "test_nepisode=4"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 1 and "not finite: the recorded 'reward'" in error and "Traceback" not in error
+    state = state_of(Path("results/sacred/qmix/matrix_game/1"))
+    assert state["learner"]["n_steps"] == 0 and not state["experience"]["replay"]["lengths"].numel()

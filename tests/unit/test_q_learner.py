@@ -205,13 +205,13 @@ def test_a_time_out_is_an_end_where_it_is_said_to_be_one():
 
 @pytest.mark.parametrize(("interval", "tau"), [(3, 1.0), (1, 0.1), (2, 0.5)])
 def test_target_networks_follow_at_intervals_and_by_shares(interval, tau):
-    settings = {"target_update_interval": interval, "target_update_tau": tau, "gradient_steps": 1}
+    settings = {"target_update_interval": interval, "target_update_tau": tau, "samples_per_insert": 1 / 3}
     config = make_config("qmix", "two_step", lr=0.01, **settings)
     setup, rollout = make_rollout(config)
     learner, batch = setup.learner, rollout.collect(0.0)
     expected = learner.trained.vector.detach().clone()
     for number in range(1, 8):
-        assert learner.train(batch, 0.0)
+        assert learner.train(batch, 0.0) and learner.n_steps == number
         if number % interval == 0:
             expected = (1 - tau) * expected + tau * learner.trained.vector.detach()
         torch.testing.assert_close(learner.target.vector.detach(), expected)
@@ -238,7 +238,7 @@ def test_one_gradient_step_is_that_of_the_plain_loss(toys):
 
 def test_returns_in_their_own_units_change_no_target(toys):
     """With standardise_returns the networks learn (G - mean) / deviation, and targets come back in rewards."""
-    setup, rollout = make_rollout(make_config("vdn", "masked_game", standardise_returns=True, gradient_steps=3))
+    setup, rollout = make_rollout(make_config("vdn", "masked_game", standardise_returns=True))
     learner = setup.learner
     for _ in range(6):
         statistics = learner.train(rollout.collect(0.0), 0.0)
@@ -247,6 +247,16 @@ def test_returns_in_their_own_units_change_no_target(toys):
     values = torch.randn(5)
     torch.testing.assert_close(learner.in_rewards(learner.value_moments.normalise(values)), values)
     assert abs(statistics["target_mean"] - mean) < 3 * deviation
+
+
+@pytest.mark.parametrize("samples_per_insert", [0.4, 2.5])
+def test_recorded_steps_are_learned_from_as_often_as_said(samples_per_insert):
+    """Over many segments, but for what the last gradient step takes beyond it; episodes last two steps."""
+    setup, rollout = make_rollout(make_config("vdn", "two_step", samples_per_insert=samples_per_insert))
+    for _ in range(50):
+        setup.learner.train(rollout.collect(0.0), 0.0)
+    learned, came_in = 8 * int(setup.learner.n_steps), 50 * 4 * 6
+    assert 0 <= learned - samples_per_insert * came_in <= 8
 
 
 @pytest.mark.parametrize("n_before", [0, 2])
