@@ -64,7 +64,8 @@ class DAGMAC(BasicMAC):
         context_shape = (info.n_agents, info.obs_dim) if context == "obs" else (1, info.state_dim)
         with torch.random.fork_rng(devices=[]):  # the DAG networks take torch's default initialisation
             torch.manual_seed(generators["dag_init"].initial_seed())
-            dag = GENERATORS[chosen.name](chosen.options, info.n_agents, context_shape, options.hidden_dim)
+            generator: type[DAGGenerator] = GENERATORS[chosen.name]  # type: ignore[assignment]
+            dag = generator.for_team(chosen.options, info, context_shape, options.hidden_dim)
         if dag.edges_are_actions and any(options.dag.edge_noise(share) != 1.0 for share in (0.0, 0.5, 1.0)):
             raise ConfigError("dag.edges=bernoulli draws edges by their probability: dag.edge_noise must stay at 1")
         sends_obs = options.dag.parent_inputs == "actions_and_obs"

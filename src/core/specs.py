@@ -29,6 +29,8 @@ class EntityGroup(NamedTuple):
     first_target: int | None = None  # the action aimed at the first of them; the others follow. None: none is
     targeted_by: tuple[int, ...] = ()  # agents that aim those actions at this group
     are_agents: bool = False  # the other agents, by number; then actions count all agents, the acting one included
+    seen: int | None = None  # which of the `width` entries is above 0 iff the thing is seen; None: not told
+    distance: int | None = None  # ... is its distance, in any unit, 0 where it is not seen; None: not told
 
 
 class EnvInfo(NamedTuple):

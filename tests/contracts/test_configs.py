@@ -116,6 +116,8 @@ def test_agents_with_rewards_of_their_own_that_leave_learn_values(toys, env):
 @pytest.mark.parametrize("generator", list(DAG_GENERATORS))
 def test_every_dag_generator_trains(generator, context):
     given = {"dag__adjacency": [[int(i > j) for i in range(10)] for j in range(10)]} if generator == "fixed" else {}
+    if generator == "distance":  # needs distances, in observations
+        given, context = {"env": "skirmish", "env_args__map_name": "3m"}, "obs"
     one_update(make_config(dag__generator=generator, dag__context=context, **given))
 
 

@@ -57,7 +57,7 @@ def test_it_declares_enemies_and_allies(starcraft, map_name, n_agents, n_enemies
     fighters = tuple(range(n_agents - len(healers)))
     assert env.info.entities == (
         EntityGroup("enemies", 4, n_enemies, 5, 6, fighters),
-        EntityGroup("allies", 4 + 5 * n_enemies, n_agents - 1, 5, 6, healers, are_agents=True),
+        EntityGroup("allies", 4 + 5 * n_enemies, n_agents - 1, 5, 6, healers, are_agents=True, seen=0, distance=1),
     )
 
 

@@ -49,7 +49,7 @@ def entities_of(game: Any) -> tuple[EntityGroup, ...]:
     fighters, healers = tuple(range(n_agents - n_healers)), tuple(range(n_agents - n_healers, n_agents))
     return (
         EntityGroup("enemies", start, n_enemies, enemy, first, fighters),
-        EntityGroup("allies", start + n_enemies * enemy, n_allies, ally, first, healers, are_agents=True),
+        EntityGroup("allies", start + n_enemies * enemy, n_allies, ally, first, healers, True, seen=0, distance=1),
     )
 
 

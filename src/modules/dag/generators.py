@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Count, Float, Fraction, NoOptions, options
 from bn_mappo.core.registry import Registry
+from bn_mappo.core.specs import EntityGroup, EnvInfo
 from bn_mappo.modules.dag.edges import EdgeActions, bernoulli_edges, logistic_noise, straight_through_edges
-from bn_mappo.modules.dag.nets import EdgeNet
+from bn_mappo.modules.dag.nets import EdgeNet, PairNet
 from bn_mappo.modules.dag.ops import depth, precedence
 from bn_mappo.modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
 
@@ -42,8 +43,8 @@ class NoiseScale(NamedTuple):
 class DAGGenerator(nn.Module):
     """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed.
 
-    An entry of the registry is a subclass, made as cls(options, n_agents, context_shape, hidden_dim); the fields of its
-    class `Options` are keys of the section `dag`.
+    An entry of the registry is a subclass, made as cls(options, n_agents, context_shape, hidden_dim), or by its own
+    `for_team`; the fields of its class `Options` are keys of the section `dag`.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -52,6 +53,13 @@ class DAGGenerator(nn.Module):
     order_is_action = False  # True: the order has a probability, and is learned by policy gradient
     edges_are_actions = False  # True: so have the edges; then `forward` takes `recorded_edges` too
     is_random = False  # True: its noise is the policy, in greedy evaluation too; else zero noise is its mode
+
+    @classmethod
+    def for_team(cls, options: Any, info: EnvInfo, context_shape: ContextShape, hidden_dim: int) -> "DAGGenerator":
+        """The generator for an environment; a subclass that needs more of it than the number of agents overrides it."""
+        make: Any = cls
+        made: DAGGenerator = make(options, info.n_agents, context_shape, hidden_dim)
+        return made
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each noise of one sample; empty: the generator is deterministic."""
@@ -158,7 +166,7 @@ class LearnedOptions:
     permutation: Literal["identity", "gumbel_sinkhorn", "plackett_luce"]
     edges: Literal["straight_through", "bernoulli"]
     edge_index: Literal["agent", "rank"]
-    edge_net: Literal["mlp", "deep_set"]
+    edge_net: Literal["mlp", "deep_set", "pairs"]
     edge_bias: Float
     sinkhorn_iterations: Count
 
@@ -174,7 +182,15 @@ class LearnedDAG(DAGGenerator):
     Options = LearnedOptions
     upper: Tensor
 
-    def __init__(self, options: LearnedOptions, n_agents: int, context_shape: ContextShape, hidden_dim: int):
+    def __init__(
+        self,
+        options: LearnedOptions,
+        n_agents: int,
+        context_shape: ContextShape,
+        hidden_dim: int,
+        allies: EntityGroup | None = None,
+    ):
+        """`allies`: what observations show of the other agents; edge_net=pairs needs it."""
         super().__init__()
         self.n_agents = n_agents
         self.edges_by_rank = options.edge_index == "rank"
@@ -185,7 +201,16 @@ class LearnedDAG(DAGGenerator):
                 f"not with {'dag.edge_index=rank' if self.edges_by_rank else 'dag.permutation=gumbel_sinkhorn'}: a "
                 "relaxed order needs edges with a gradient"
             )
-        self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, options.edge_net, options.edge_bias)
+        self.edge_net: nn.Module
+        if options.edge_net == "pairs":
+            if allies is None or context_shape[0] != n_agents:
+                raise ConfigError(
+                    "dag.edge_net=pairs needs dag.context=obs and an environment that declares which entries of an "
+                    "observation tell of which ally (EnvInfo.entities), as skirmish and sc2 do: choose mlp or deep_set"
+                )
+            self.edge_net = PairNet(n_agents, context_shape[1], allies, hidden_dim, options.edge_bias)
+        else:
+            self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, options.edge_net, options.edge_bias)
         self.orders: OrderModule | None = None  # the order 1..N
         if options.permutation == "gumbel_sinkhorn":
             self.orders = SinkhornOrders(n_agents, context_shape, hidden_dim, options.sinkhorn_iterations)
@@ -194,6 +219,13 @@ class LearnedDAG(DAGGenerator):
         self.records_order = self.orders is not None
         self.order_is_action = self.orders is not None and self.orders.is_action
         self.register_buffer("upper", torch.ones(n_agents, n_agents).triu(1), persistent=False)  # [N, N]
+
+    @classmethod
+    def for_team(
+        cls, options: LearnedOptions, info: EnvInfo, context_shape: ContextShape, hidden_dim: int
+    ) -> "LearnedDAG":
+        allies = next((group for group in info.entities if group.are_agents), None)
+        return cls(options, info.n_agents, context_shape, hidden_dim, allies)
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         of_order = {"dag_order_noise": self.orders.noise_shape()} if self.orders else {}

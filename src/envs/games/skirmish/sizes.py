@@ -6,6 +6,7 @@ from bn_mappo.core.specs import EntityGroup
 from bn_mappo.envs.games.skirmish.data import Map
 
 MOVES, AROUND, SEEN = 4, 8, 4  # own moves; cells around; attackable or visible, distance, dx, dy
+SEEN_AT = (0, 1)  # entries of an ally that tell whether it is visible, and its distance
 
 
 class Shown(NamedTuple):
@@ -61,6 +62,6 @@ def count(game_map: Map, shown: Shown) -> Sizes:
     first = n_actions - n_enemies
     entities = (
         EntityGroup("enemies", moves, n_enemies, enemy, first, fighters),
-        EntityGroup("allies", moves + n_enemies * enemy, n_agents - 1, ally, first, healers, are_agents=True),
+        EntityGroup("allies", moves + n_enemies * enemy, n_agents - 1, ally, first, healers, True, *SEEN_AT),
     )
     return Sizes(n_actions, obs, n_agents * obs if shown.obs_instead_of_state else state, switches, entities)
