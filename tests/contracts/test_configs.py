@@ -98,7 +98,7 @@ def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batc
 
 
 @pytest.mark.parametrize("mixer", list(MIXERS))
-@pytest.mark.parametrize("agent", list(AGENTS))
+@pytest.mark.parametrize("agent", ["mlp", "rnn"])  # entity: with Skirmish, above
 @pytest.mark.parametrize("env", ["masked_game", "leaving_game"])
 def test_every_mixer_trains(toys, env, agent, mixer):
     mac, learner = VALUE_BASED
