@@ -1,5 +1,7 @@
 """Training speed, end to end, and where the time goes: mappo, and bn_mappo along an empty, line, full and learned DAG.
 
+With --config=qmix, or another algorithm without a DAG: mappo and that one.
+
     python benchmarks/throughput.py --env aloha --config bn_mappo --threads 1 [--json FILE] [KEY=VALUE ...]
 
 Trains for real with the sizes of the paper (32 games, 5 epochs). The variants take turns, ten segments at a time, so
@@ -89,19 +91,26 @@ class Variant:
             self.segment()
         del self.rows[-UNCOUNTED - counted : -counted]
 
-    def segment(self) -> None:
-        """Play and learn from one segment; keep its times."""
+    def warm_up(self) -> None:
+        """Whatever happens only once; a learner with a replay learns nothing before it holds some episodes."""
+        while not self.segment():
+            pass
+        self.rows.clear()
+
+    def segment(self) -> bool:
+        """Play and learn from one segment, and keep its times; whether anything was learned."""
         self.watch.seconds = dict.fromkeys(PARTS, 0.0)
         begin = time.perf_counter()
         fraction = self.clock.fraction
         batch = self.rollout.collect(fraction)
         self.clock.advance(batch.batch_size * batch.n_steps)
-        self.learner.train(batch, fraction, collect_stats=self.clock.is_due(self.config.log_interval))
+        learned = self.learner.train(batch, fraction, collect_stats=self.clock.is_due(self.config.log_interval))
         total = time.perf_counter() - begin
         seconds = self.watch.seconds
         seconds["acting"] -= seconds["dag_sampling"]
         seconds["other"] = total - sum(seconds.values())
         self.rows.append({**seconds, "total": total})
+        return bool(learned)
 
     def result(self) -> dict[str, Any]:
         """Medians over the counted segments."""
@@ -146,12 +155,13 @@ def main() -> None:
     overrides = merge(overrides, {"torch_threads": options.threads})
     try:
         variants = [Variant("mappo", "mappo", options.env, overrides)]
-        variants += [Variant(name, options.config, options.env, overrides) for name in DAG_VARIANTS]
+        has_dag = load_layers(options.config, options.env)["mac"] == "dag_controller"
+        names = DAG_VARIANTS if has_dag else (options.config,)
+        variants += [Variant(name, options.config, options.env, overrides) for name in names]
     except ConfigError as error:
         fail(error, 2)
     for variant in variants:
-        variant.segment()  # whatever happens only once
-        variant.rows.clear()
+        variant.warm_up()
     turns = [COUNTED] * (options.segments // COUNTED) + [options.segments % COUNTED] * bool(options.segments % COUNTED)
     for counted in track(turns, description="training", console=Console(stderr=True), refresh_per_second=1):
         for variant in variants:

@@ -9,6 +9,7 @@ from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
+from bn_mappo.modules.mixers.mixers import REGISTRY as MIXERS
 
 HELP = f"""Usage: {program()} --config=ALG --env-config=ENV [COMMAND] [with KEY=VALUE ...] [SACRED OPTIONS]
 
@@ -54,7 +55,7 @@ def listing() -> str:
         "--env-config": {**ENVS.descriptions, **{name: _first_comment("envs", name) for name in config_names("envs")}},
         "with": _presets(),
     }
-    for registry in (ENVS, RUNNERS, MACS, AGENTS, LEARNERS, CRITICS, DAG_GENERATORS):
+    for registry in (ENVS, RUNNERS, MACS, AGENTS, LEARNERS, CRITICS, MIXERS, DAG_GENERATORS):
         sections[registry.key] = registry.descriptions
     lines = []
     for key, entries in sections.items():

@@ -1,7 +1,7 @@
 """The configuration of a run: types and ranges of the keys that every run has, and those of the parts that it chooses.
 
-A controller, a learner and a DAG generator declare their own keys (their class `Options`); which of them a run has
-follows from the names that it gives (mac, learner, dag.generator). Keys of other parts do not exist for it.
+A controller, a learner, a mixer and a DAG generator declare their own keys (their class `Options`); which of them a run
+has follows from the names that it gives (mac, learner, mixer, dag.generator). Keys of other parts do not exist for it.
 """
 
 from collections.abc import Iterator
@@ -97,8 +97,8 @@ def validate(values: dict[str, Any]) -> Config:
     if unused:
         chosen = ", ".join(f"{key}={values[key]}" for key in ("mac", "learner"))
         raise ConfigError(
-            f"{', '.join(unused)}: without effect in this run ({chosen}). Leave it out, or choose a mac, learner or "
-            "dag.generator that has it: the command print_config shows the keys of a run"
+            f"{', '.join(unused)}: without effect in this run ({chosen}). Leave it out, or choose a mac, learner, "
+            "mixer or dag.generator that has it: the command print_config shows the keys of a run"
         )
     errors: list[str] = []
     config = parse(Config, values, "", errors)

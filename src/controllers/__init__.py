@@ -2,8 +2,10 @@
 
 from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.controllers.value_controller import QMAC
 from bn_mappo.core.registry import Registry
 
 REGISTRY: Registry = Registry("mac")
 REGISTRY.register("basic_mac", "agents act independently")(BasicMAC)
 REGISTRY.register("dag_controller", "agents act along a DAG, parents first")(DAGMAC)
+REGISTRY.register("q_controller", "agents act on the values of their actions, and explore by epsilon")(QMAC)

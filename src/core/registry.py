@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 from bn_mappo.core.errors import unknown
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
-KEYS = ("env", "runner", "mac", "learner", "agent", "critic_type", "dag.generator")  # every registry has one of these
+KEYS = ("env", "runner", "mac", "learner", "agent", "critic_type", "mixer", "dag.generator")  # of all registries
 
 
 class Registry:

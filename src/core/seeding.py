@@ -11,7 +11,9 @@ class Generators:
     """Named torch generators made from one seed on first use. The only source of randomness outside environments."""
 
     # weights are drawn on the CPU, so that a run starts from the same ones on every device
-    CPU_NAMES = frozenset({"actor_init", "parents_init", "critic_init", "dag_init", "mini_batches"})
+    CPU_NAMES = frozenset(
+        {"actor_init", "parents_init", "critic_init", "mixer_init", "dag_init", "mini_batches", "replay"}
+    )
 
     def __init__(self, seed: int, device: torch.device | str = "cpu"):
         self.seed, self.device = seed, torch.device(device)

@@ -14,7 +14,9 @@ from bn_mappo.envs.adapters.starcraft2 import StarCraft2
 from bn_mappo.envs.arguments import check_arguments, fill_arguments
 from bn_mappo.envs.games.aloha import Aloha
 from bn_mappo.envs.games.coordination_game import CoordinationGame
+from bn_mappo.envs.games.matrix_game import MatrixGame
 from bn_mappo.envs.games.skirmish import Skirmish
+from bn_mappo.envs.games.two_step import TwoStep
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.envs.vector.batched import BatchedGame
 from bn_mappo.envs.vector.common_reward import CommonReward
@@ -23,6 +25,8 @@ from bn_mappo.envs.vector.runners import RUNNERS, Environment, Games
 REGISTRY: Registry = Registry("env")
 REGISTRY.register("coordination_game", "N agents with a bit each are paid for agreeing")(CoordinationGame)
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
+REGISTRY.register("matrix_game", "two agents choose once, beside the worst outcomes the best one")(MatrixGame)
+REGISTRY.register("two_step", "a safe matrix game, or one that pays more if both play it well")(TwoStep)
 REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
 REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
 REGISTRY.register("gymma", "several agents of Gymnasium, such as LBF and RWARE, with EPyMARL's arguments")(Gymma)

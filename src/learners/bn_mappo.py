@@ -12,8 +12,9 @@ from bn_mappo.core.schedules import FractionSchedule, NonNegativeSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
+from bn_mappo.learners.learner import Statistics
 from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised
-from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Statistics, Targets
+from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Targets
 from bn_mappo.modules.dag.ops import density
 
 

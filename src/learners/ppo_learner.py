@@ -7,20 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
-from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Count, Fraction, Limits, NonNegative, Positive, options
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients
+from bn_mappo.learners.flat_parameters import FlatParameters
+from bn_mappo.learners.learner import Learner, Statistics
 from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
 from bn_mappo.learners.returns import generalised_advantages
 from bn_mappo.learners.running_stats import RunningMoments
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 from bn_mappo.modules.critics.critics import Critic
-
-Statistics = dict[str, Tensor]
 
 
 class Targets(NamedTuple):
@@ -58,8 +57,8 @@ class PPOOptions:
     bootstrap_truncated: bool
 
 
-class PPOLearner:
-    """Owns critic, optimisers and value normalisation; knows no logger and no environment."""
+class PPOLearner(Learner):
+    """Owns critic, optimiser and value normalisation."""
 
     Options: ClassVar[type] = PPOOptions
     extra_losses: ClassVar[frozenset[str]] = frozenset()  # parts of a policy, besides actions, that it has a loss for
@@ -101,7 +100,6 @@ class PPOLearner:
             )
 
     def scheme(self) -> Scheme:
-        """What this learner reads from each recorded step, beside the controller's fields."""
         shape = (self.info.state_dim,) if self.critic.field == "state" else (self.info.n_agents, self.info.obs_dim)
         reward = Field(()) if self.info.n_rewards == 1 else Field((self.info.n_rewards,))
         active = {"active": Field((self.info.n_agents,))} if self.info.agents_leave else {}
@@ -109,10 +107,7 @@ class PPOLearner:
         return {self.critic.field: Field(shape), "reward": reward, **active, **ends}
 
     def train(self, batch: EpisodeBatch, fraction: float, collect_stats: bool = True) -> Statistics:
-        """One update; returns its statistics as 0-d tensors, only a few of them without `collect_stats`.
-
-        `fraction` of the training was done before the batch was played.
-        """
+        """One update from a batch, which is not needed again."""
         self._set_learning_rates(fraction)
         targets = self.compute_targets(batch)
         statistics: Statistics = {}
@@ -198,8 +193,8 @@ class PPOLearner:
             group.zero_grad()
         (policy_loss + options.value_coef * critic_loss).backward()
         losses = {"pg_loss": -surrogate, "entropy": entropy, "extra_loss": extra, "critic_loss": critic_loss}
-        statistics["agent_grad_norm"] = self._clip(self.clipped_groups, losses)
-        statistics["critic_grad_norm"] = self._clip(self.critic_groups, losses)
+        statistics["agent_grad_norm"] = self.clip(self.clipped_groups, options.grad_norm_clip, losses)
+        statistics["critic_grad_norm"] = self.clip(self.critic_groups, options.grad_norm_clip, losses)
         self.optimiser.step()
         statistics["ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
         if collect_stats:
@@ -235,38 +230,13 @@ class PPOLearner:
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate(fraction)
 
-    def _clip(self, groups: list[FlatParameters], losses: dict[str, Tensor]) -> Tensor:
-        """Clip the gradient of all parameters together; refuses a step that is not finite."""
-        norm = clip_gradients(groups, self.options.grad_norm_clip)
-        if not torch.isfinite(norm):
-            named = {**losses, **{f"gradient of {name}": p.grad for name, p in self._named_parameters()}}
-            bad = [name for name, value in named.items() if value is not None and not value.isfinite().all()]
-            raise RunError(f"not finite: {', '.join(bad) or 'the norm of the gradient'}. The step was not taken.")
-        return norm
+    def networks(self) -> dict[str, nn.Module]:
+        return {"critic": self.critic}
 
-    def _named_parameters(self) -> list[tuple[str, nn.Parameter]]:
-        return [*self.mac.named_parameters(), *((f"critic.{name}", p) for name, p in self.critic.named_parameters())]
-
-    def snapshot(self) -> list[Tensor]:
-        """A copy of everything that an update changes: weights, moments, and the optimiser's state."""
-        return [tensor.detach().clone() for tensor in self._changing()]
-
-    @torch.no_grad()
-    def restore(self, snapshot: list[Tensor]) -> None:
-        """Undo what has happened since `snapshot`."""
-        present = self._changing()
-        if len(snapshot) < len(present):  # taken before the first gradient step
-            self.optimiser.state.clear()
-        for tensor, value in zip(present, snapshot, strict=False):
-            tensor.copy_(value)
-
-    def _changing(self) -> list[Tensor]:
-        weights = [parameter for _, parameter in self._named_parameters()]
-        adam = [value for state in self.optimiser.state.values() for value in state.values()]
-        return [*weights, *self.value_moments.buffers(), *adam]
+    def other_tensors(self) -> list[Tensor]:
+        return list(self.value_moments.buffers())
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything of the learner and its controller that a resumed run needs."""
         return {
             "mac": self.mac.state_dict(),
             "critic": self.critic.state_dict(),
@@ -275,7 +245,6 @@ class PPOLearner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
         self.mac.load_state_dict(state["mac"])
         self.critic.load_state_dict(state["critic"])
         self.value_moments.load_state_dict(state["value_moments"])

@@ -27,3 +27,22 @@ def generalised_advantages(
     for t, carried in reversed(list(enumerate(carry.unbind(1)[:-1]))):
         advantages[t] = torch.addcmul(advantages[t], carried, advantages[t + 1])
     return torch.stack(advantages, dim=1)
+
+
+def lambda_returns(
+    reward: Tensor, next_value: Tensor, terminated: Tensor, is_last: Tensor, gamma: float, td_lambda: float
+) -> Tensor:
+    """G_t = r_t + gamma (1 - terminated_t) ((1 - lambda) v_{t+1} + lambda G_{t+1}), and v_{t+1} for G_{t+1} at the end.
+
+    Sutton and Barto 2018, equation 12.18, with the values of greedy actions: Peng's Q(lambda). lambda = 0 is the
+    one-step target. The last step of an episode bootstraps from v_{t+1} alone, unless it terminated there.
+
+    reward, terminated: [B, T, 1] or [B, T, V]; next_value [B, T, V]: of the state that followed the action; is_last
+    [B, T, 1]: 1 in the last step of each episode. Returns G [B, T, V].
+    """
+    continues = gamma * (1 - terminated)  # [B, T, .]
+    mixed = td_lambda * (1 - is_last)  # [B, T, 1]: the share of G_{t+1}
+    returns = list((reward + continues * (1 - mixed) * next_value).unbind(1))  # T of [B, V], to be completed
+    for t, carried in reversed(list(enumerate((continues * mixed).unbind(1)[:-1]))):
+        returns[t] = torch.addcmul(returns[t], carried, returns[t + 1])
+    return torch.stack(returns, dim=1)

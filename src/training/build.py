@@ -13,7 +13,7 @@ from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.registry import get_env_info, make_vec_env
 from bn_mappo.learners import REGISTRY as LEARNERS
-from bn_mappo.learners.ppo_learner import PPOLearner
+from bn_mappo.learners.learner import Learner
 from bn_mappo.training.checkpoint import check_fits, check_resumes, check_rules, find_checkpoint, read_checkpoint
 from bn_mappo.training.collector import Collector
 from bn_mappo.training.memory import keep_freed_memory
@@ -25,7 +25,7 @@ class Setup(NamedTuple):
     info: EnvInfo
     generators: Generators
     mac: BasicMAC
-    learner: PPOLearner
+    learner: Learner
     checkpoint: dict[str, Any] | None  # the one to go on from
     checkpoint_path: Path | None
 
@@ -42,7 +42,7 @@ def build(config: Config) -> Setup:
     keep_freed_memory()
     info, generators = get_env_info(config), Generators(config.seed, device)
     mac: BasicMAC = MACS[config.mac.name](config.mac.options, info, generators).to(device)
-    learner: PPOLearner = LEARNERS[config.learner.name](config.learner.options, info, mac, generators)
+    learner: Learner = LEARNERS[config.learner.name](config.learner.options, info, mac, generators)
     if not config.checkpoint_path:
         return Setup(info, generators, mac, learner, None, None)
     path = find_checkpoint(config.checkpoint_path, config.load_step)
@@ -51,7 +51,8 @@ def build(config: Config) -> Setup:
     if not config.evaluate:
         check_resumes(path, checkpoint, config.values())
     check_fits(path, checkpoint["learner"]["mac"], mac.state_dict(), "weight")
-    check_fits(path, checkpoint["learner"]["critic"], learner.critic.state_dict(), "critic weight")
+    for name, network in learner.networks().items():
+        check_fits(path, checkpoint["learner"].get(name, {}), network.state_dict(), f"{name} weight")
     learner.load_state_dict(checkpoint["learner"])
     return Setup(info, generators, mac, learner, checkpoint, path)
 

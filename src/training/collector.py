@@ -38,8 +38,10 @@ class Collector:
         for t in range(self.n_steps):
             noise = {name: values[t] for name, values in noise_of.items()}
             step, selection = games.select(noise, fraction)
+            episode_step = torch.from_numpy(self.stats.running_length.copy())  # [B]
             result = games.play(selection)
-            self.recorder.add({**noise, **known_fields(step, selection, result), **selection.recorded})
+            known = known_fields(step, selection, result)
+            self.recorder.add({**noise, **known, "episode_step": episode_step, **selection.recorded})
             self.stats.add(result)
             if result.lost is not None:
                 for game in np.flatnonzero(result.lost):

@@ -9,7 +9,7 @@ from bn_mappo.config.schema import Config
 from bn_mappo.core.clock import Clock
 from bn_mappo.core.errors import RunError
 from bn_mappo.envs.vec_env import run_metrics
-from bn_mappo.learners.ppo_learner import Statistics
+from bn_mappo.learners.learner import Statistics
 from bn_mappo.tracking.metrics import MetricLog
 from bn_mappo.training.build import Setup, start_collector
 from bn_mappo.training.checkpoint import checkpoint_file, describe_difference, save_checkpoint
@@ -139,6 +139,7 @@ class Trainer:
             "config": self.config.values(),
             "rules": self.setup.info.record.rules,
             "learner": self.setup.learner.state_dict(),
+            "experience": self.setup.learner.experience(),
             "collector": self.collector.state_dict(),
             "generators": self.setup.generators.state_dict(),
             "n_rows": self.log.n_rows,
@@ -150,6 +151,8 @@ class Trainer:
         self.setup.generators.load_state_dict(checkpoint["generators"])
         if not self.collector.load_state_dict(checkpoint["collector"]):
             print(f"note: {self.config.env} cannot restore running games: they start anew, so this is not exact")
+        if lacks := self.setup.learner.load_experience(checkpoint.get("experience", {})):
+            print(f"note: {lacks}, so this is not exact")
         for difference in describe_difference(checkpoint["config"], self.config.values()):
             print(f"note: resumed with another {difference}")
         self.log.replay(path.parent.parent, int(checkpoint["n_rows"]))

@@ -27,6 +27,8 @@ RUNS = {  # name: (--config, --env-config, settings)
     "random": ("bn_mappo", "aloha", "t_max=400 dag.generator=random share_params=False"),
     "annealed": ("bn_mappo_annealed", "skirmish", "t_max=800 env_args.map_name=3m"),
     "skirmish": ("mappo", "skirmish", "t_max=800 env_args.map_name=2s3z lr={'start':1e-3,'end':1e-4,'until':0.5}"),
+    "qmix": ("qmix", "aloha", "t_max=800 buffer_size=20 samples_per_insert=2 target_update_interval=3"),
+    "iql": ("iql", "coordination_game", "t_max=800 agent=rnn obs_last_action=True runner=episode"),
 }
 OFTEN = "test_interval=160 log_interval=80"
 
@@ -43,7 +45,7 @@ def train(checkout: Path, name: str, folder: Path) -> dict[str, str]:
     (checkpoint,) = (run / "checkpoints").glob("step_*.pt")
     learner = torch.load(checkpoint, weights_only=True)["learner"]
     digest = hashlib.sha256()
-    for part in ("mac", "critic"):
+    for part in (part for part in ("mac", "critic", "mixer") if part in learner):
         for key, value in sorted(learner[part].items()):
             digest.update(f"{part}.{key}".encode() + value.contiguous().numpy().tobytes())
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -12,6 +12,7 @@ from bn_mappo.config.loading import config_names
 from helpers import run_main
 
 CG = ["--config=mappo", "--env-config=coordination_game"]
+QMIX = ["--config=qmix", "--env-config=two_step"]
 ALOHA = ["--config=bn_mappo", "--env-config=aloha"]
 
 
@@ -51,6 +52,17 @@ MISTAKES = [
     (CG, "with agent=gru", ["agent 'gru'", "mlp, rnn"]),
     (CG, "with critic_type=central", ["central", "cv_critic"]),
     (CG, "with learner=bn_mappo", ["learner=bn_mappo", "mac=dag_controller"]),
+    (CG, "with mac=q_controller", ["mac=q_controller", "learner=q_learner"]),
+    (CG, "with learner=q_learner batch_size=8", ["learner=q_learner", "mac=q_controller"]),
+    (QMIX, "with mixer=qmixx", ["mixer 'qmixx'", "'qmix'", "vdn"]),
+    (QMIX, "with mixer=vdn mixing_dim=8", ["mixing_dim", "without effect"]),
+    (QMIX, "with epsilon=1.5", ["epsilon=1.5", "less than or equal to 1"]),
+    (QMIX, "with td_lamda=0.5", ["td_lamda", "'td_lambda'"]),
+    (QMIX, "with buffer_size=8 batch_size=16", ["batch_size=16", "at most buffer_size=8"]),
+    (QMIX, "with buffer_size=100000000000", ["buffer_size=100000000000", "GiB", "at most"]),
+    (QMIX, "with epochs=3", ["epochs", "without effect"]),
+    (QMIX[:1], "--env-config=matrix_game with env_args.penalty=3", ["env_args.penalty=3", "at most 0"]),
+    (QMIX[:1], "--env-config=matrix_game with env_args.payoff=climb", ["env_args.payoff='climb'", "climbing"]),
     (ALOHA, "with dag.generator=lerned", ["dag.generator 'lerned'", "'learned'", "empty"]),
     (ALOHA, "with dag.generator=fixed", ["dag.adjacency"]),
     (ALOHA, "with dag.generator=fixed dag.adjacency=[[0,1],[0,0]]", ["2 rows", "10 x 10"]),

@@ -84,6 +84,17 @@ def test_a_run_is_trained_loaded_evaluated_and_drawn(tmp_path):
     assert bn_mappo.draw_dag(loaded, tmp_path / "dag.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_value_based_run_is_trained_loaded_and_evaluated(tmp_path):
+    """An evaluation reads no replay; without one a run can be evaluated as well."""
+    config = bn_mappo.load_config("qmix", "two_step", *TINY, "batch_size=8")
+    run = bn_mappo.train(config, folder=tmp_path / "run")
+    assert {"return_mean", "td_error_abs", "buffer_episodes", "test_return_mean"} <= run.rows[-1].keys()
+    loaded = bn_mappo.load_run(tmp_path / "run")
+    assert loaded.setup.learner.replay is None and run.setup.learner.replay.size == 320
+    left, right = (bn_mappo.evaluate(each, n_episodes=9, greedy=False)["return"] for each in (run, loaded))
+    assert len(left) == 9 and np.array_equal(left, right)
+
+
 def test_a_configuration_is_that_of_the_command_line():
     config = bn_mappo.load_config("bn_mappo_annealed", "skirmish", "paper", "env_args.map_name=MMM2", "gamma=0.5")
     values = config.values()

@@ -249,3 +249,47 @@ def test_evaluation_does_not_disturb_training(tmp_path, monkeypatch):
         del state["config"]
     left.pop("n_rows"), right.pop("n_rows")
     assert_same(left, right)
+
+
+VALUE_BASED = ["--config=qmix", "--env-config=aloha", "with", *SETTINGS[:11], "agent=rnn", "obs_last_action=True"]
+VALUE_BASED += ["buffer_size=12", "target_update_interval=3", "standardise_returns=True", "samples_per_insert=2.3"]
+VALUE_RUNS = Path("results/sacred/qmix/aloha")
+
+
+@pytest.mark.parametrize("runner", ["vector", pytest.param("episode", marks=pytest.mark.slow)])
+def test_a_value_based_run_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, runner):
+    """With its replay: episodes that were running across the checkpoint, too."""
+    monkeypatch.chdir(tmp_path)
+    for words in ([], [f"checkpoint_path={VALUE_RUNS / '1'}", "load_step=800"]):
+        monkeypatch.setattr(sys, "argv", ["src/main.py"])
+        train.main([*VALUE_BASED, f"runner={runner}", *words])
+    assert read_metrics(VALUE_RUNS / "1")[-1]["step"] == 1600 and "td_error_abs" in read_metrics(VALUE_RUNS / "1")[-1]
+    assert_same_run(VALUE_RUNS / "1", VALUE_RUNS / "2")
+
+
+def test_a_run_without_its_replay_collects_anew_and_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["src/main.py"])
+    train.main([*VALUE_BASED, "save_buffer=False"])
+    assert "replay" not in state_of(VALUE_RUNS / "1")["experience"]
+    train.main([*VALUE_BASED, "save_buffer=False", f"checkpoint_path={VALUE_RUNS / '1'}", "load_step=800"])
+    assert "note: the checkpoint has no replay" in capsys.readouterr().out
+    left, right = (state_of(VALUE_RUNS / number)["learner"]["n_steps"] for number in "12")
+    assert 0 < right < left
+    for words, expected in (("mixer=vdn", "another architecture: mixer weight"), ("hidden_dim=8", "architecture")):
+        with pytest.raises(SystemExit) as stop:
+            train.main([*VALUE_BASED, words, f"checkpoint_path={VALUE_RUNS / '1'}", "t_max=3200"])
+        assert stop.value.code == 2 and expected in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_segment_that_is_not_finite_is_not_kept_and_ends_the_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["src/main.py"])
+    names = ["--config=qmix", "--env-config=matrix_game", "with", "env_args.payoff=penalty", "env_args.penalty=-1e39"]
+    with pytest.raises(SystemExit) as stop:
+        train.main([*names, "t_max=4000", "report=False", "test_nepisode=4"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 1 and "not finite: the recorded 'reward'" in error and "Traceback" not in error
+    state = state_of(Path("results/sacred/qmix/matrix_game/1"))
+    assert state["learner"]["n_steps"] == 0 and not state["experience"]["replay"]["lengths"].numel()

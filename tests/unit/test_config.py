@@ -15,6 +15,7 @@ from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from bn_mappo.modules.dag.generators import FullDAG
+from bn_mappo.modules.mixers.mixers import REGISTRY as MIXERS
 from helpers import make_config
 
 
@@ -29,8 +30,8 @@ def sections(tree: dict, prefix: str = "") -> set[str]:
 
 def test_every_key_of_the_defaults_belongs_to_a_part_and_the_other_way_round():
     owned = set()
-    for mac, agent, learner, generator in itertools.product(MACS, AGENTS, LEARNERS, DAG_GENERATORS):
-        chosen = {"mac": mac, "agent": agent, "learner": learner, "dag": {"generator": generator}}
+    for mac, agent, learner, mixer, generator in itertools.product(MACS, AGENTS, LEARNERS, MIXERS, DAG_GENERATORS):
+        chosen = {"mac": mac, "agent": agent, "learner": learner, "mixer": mixer, "dag": {"generator": generator}}
         owned |= sections(claimed(Config, chosen))
     assert owned == sections(default_values())
 
@@ -39,6 +40,10 @@ def test_a_run_has_the_keys_of_its_parts_alone():
     keys = {alg: set(flatten(make_config(alg).values())) for alg in ("mappo", "bn_mappo")}
     assert not any(key.startswith(("dag.", "annealing.")) for key in keys["mappo"])
     assert {"dag.permutation", "annealing.alpha.steps"} <= keys["bn_mappo"]
+    keys |= {alg: set(flatten(make_config(alg).values())) for alg in ("iql", "qmix")}
+    assert keys["qmix"] - keys["iql"] == {"mixing_dim", "hypernet_dim"}
+    assert {"td_lambda", "buffer_size", "epsilon.start"} <= keys["iql"] - keys["mappo"]
+    assert not {"critic_type", "epochs", "entropy_coef"} & keys["iql"]
     full = set(flatten(make_config("bn_mappo", dag__generator="full").values()))
     assert keys["bn_mappo"] - full == {
         "dag.permutation",

@@ -12,6 +12,8 @@ from bn_mappo.envs.games.coordination_game import (
     optimal_value,
     state_reward,
 )
+from bn_mappo.envs.games.matrix_game import MatrixGame
+from bn_mappo.envs.games.two_step import TwoStep
 from bn_mappo.envs.references import play, reference_outcomes
 
 
@@ -150,3 +152,38 @@ def test_coordination_optimum_is_the_best_reference():
     facts = reference_outcomes(CoordinationGame(4000, 0, n_agents=5), seed=1)
     returns = {name: means["return"] for name, means in facts.items()}
     assert max(returns, key=returns.get) == "optimum"
+
+
+@pytest.mark.parametrize(
+    ("joint_actions", "reward"),
+    [*(([(0, j), (k, m)], 7.0) for j in (0, 1) for k in (0, 1) for m in (0, 1))]
+    + [([(1, j), second], pays) for j in (0, 1) for second, pays in (((0, 0), 0.0), ((0, 1), 1.0), ((1, 1), 8.0))],
+)
+def test_two_step_game_pays_what_the_paper_prints(joint_actions, reward):
+    game = TwoStep(1, 0)
+    assert game.reset().obs[0].tolist() == [[1, 0, 0], [1, 0, 0]]
+    first, second = (np.array([actions]) for actions in joint_actions)
+    result = game.step(first)
+    assert result.reward.tolist() == [0.0] and not result.terminated.any()
+    assert result.observation.state[0].tolist() == [0, *np.eye(2)[joint_actions[0][0]]]
+    result = game.step(second)
+    assert result.reward.tolist() == [reward] and result.terminated.all() and not result.truncated.any()
+    assert result.observation.state[0].tolist() == [1, 0, 0]
+
+
+def test_matrix_games_pay_what_is_printed():
+    climbing, penalty = (MatrixGame(9, 0, payoff=payoff, penalty=-7.0) for payoff in ("climbing", "penalty"))
+    joint = np.stack(np.divmod(np.arange(9), 3), axis=1)  # [9, 2]
+    expected = {climbing: [11, -30, 0, -30, 7, 6, 0, 0, 5], penalty: [10, 0, -7, 0, 2, 0, -7, 0, 10]}
+    for game, payoffs in expected.items():
+        game.reset()
+        result = game.step(joint)
+        assert result.reward.tolist() == payoffs and result.terminated.all()
+    facts = {name: means["return"] for name, means in reference_outcomes(climbing, seed=1).items()}
+    assert facts["optimum"] == 11 and facts["best against a random partner"] == 5
+
+
+def test_two_step_references():
+    facts = {name: means["return"] for name, means in reference_outcomes(TwoStep(4000, 0), seed=1).items()}
+    assert facts["optimum"] == 8 and facts["first game (safe)"] == 7
+    assert facts["uniform random"] == pytest.approx(7 / 2 + 10 / 8, abs=0.2)

@@ -1,9 +1,9 @@
-"""Advantages against a slow loop that follows every episode by itself."""
+"""Advantages and lambda returns against slow loops that follow every episode by itself."""
 
 import pytest
 import torch
 
-from bn_mappo.learners.returns import generalised_advantages
+from bn_mappo.learners.returns import generalised_advantages, lambda_returns
 from bn_mappo.learners.running_stats import RunningMoments
 from helpers import make_config, make_rollout
 
@@ -123,3 +123,43 @@ def test_running_moments_equal_moments_of_the_data_and_forget():
     for _ in range(100):
         moments.update(torch.zeros(10), torch.ones(10))
     assert abs(moments.moments()[0].item()) < 1e-3
+
+
+def slow_lambda_return(b, t, reward, next_value, terminated, is_last, td_lambda, k) -> float:
+    """(1 - lambda) sum_n lambda^(n-1) G^(n), G^(n) the n-step return; the last has all weight that is left."""
+    total, weight, discounted = 0.0, 1.0, 0.0
+    for n in range(1, reward.shape[1] - t + 1):
+        now = t + n - 1
+        discounted += GAMMA ** (n - 1) * reward[b, now, 0].item()
+        ended = terminated[b, now] > 0
+        n_step = discounted + (0.0 if ended else GAMMA**n * next_value[b, now, k].item())
+        if ended or is_last[b, now] > 0 or now == reward.shape[1] - 1:
+            return total + weight * n_step
+        total += weight * (1 - td_lambda) * n_step
+        weight *= td_lambda
+    raise AssertionError("an episode ends with its last step")
+
+
+@pytest.mark.parametrize("td_lambda", [0.0, 0.6, 1.0])
+def test_lambda_returns_are_the_mixture_of_n_step_returns(td_lambda):
+    rng = torch.Generator().manual_seed(0)
+    reward = torch.randn(5, 14, 1, generator=rng, dtype=torch.float64)
+    next_value = torch.randn(5, 14, 2, generator=rng, dtype=torch.float64)
+    is_last = (torch.rand(5, 14, 1, generator=rng) < 0.2).double()
+    is_last[:, -1] = 1
+    terminated = is_last * (torch.rand(5, 14, 1, generator=rng) < 0.5)
+    got = lambda_returns(reward, next_value, terminated, is_last, GAMMA, td_lambda)
+    for b, t, k in torch.cartesian_prod(torch.arange(5), torch.arange(14), torch.arange(2)).tolist():
+        expected = slow_lambda_return(b, t, reward, next_value, terminated, is_last, td_lambda, k)
+        assert got[b, t, k].item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_lambda_zero_and_one():
+    """One-step targets, and discounted sums of rewards."""
+    reward, next_value = torch.tensor([[[1.0], [2.0], [4.0]]]), torch.tensor([[[10.0], [20.0], [30.0]]])
+    is_last = torch.tensor([[[0.0], [0.0], [1.0]]])
+    one_step = lambda_returns(reward, next_value, is_last, is_last, 0.5, 0.0)
+    assert one_step.flatten().tolist() == [6.0, 12.0, 4.0]
+    assert lambda_returns(reward, next_value, is_last, is_last, 0.5, 1.0).flatten().tolist() == [3.0, 4.0, 4.0]
+    cut_off = lambda_returns(reward, next_value, torch.zeros_like(is_last), is_last, 0.5, 1.0)
+    assert cut_off.flatten().tolist() == [6.75, 11.5, 19.0]

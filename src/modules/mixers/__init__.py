@@ -1,0 +1,1 @@
+"""Networks that mix the agents' values into one of the team."""
