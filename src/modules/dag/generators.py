@@ -84,7 +84,7 @@ class StaticDAG(DAGGenerator):
     def forward(
         self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
-        m = len(context)
+        m = context.shape[0]
         return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1))
 
 
@@ -202,7 +202,7 @@ class LearnedDAG(DAGGenerator):
         edge_noise = noise["dag_edge_noise"] if noise else torch.zeros_like(logits)  # [M, N, N]
         edges = straight_through_edges(logits, edge_noise, temperature)  # [M, N, N]
         if self.orders is None:
-            order = torch.arange(self.n_agents, device=context.device).expand(len(context), -1)  # [M, N]
+            order = torch.arange(self.n_agents, device=context.device).expand(context.shape[0], -1)  # [M, N]
             return DAG(edges * self.upper, order)
         order_noise = noise["dag_order_noise"] if noise else None
         order, pi, log_prob = self.orders(context, order_noise, temperature, recorded_order)

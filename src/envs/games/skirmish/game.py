@@ -13,7 +13,7 @@ from bn_mappo.envs.games.skirmish.data import load_map
 from bn_mappo.envs.games.skirmish.moments import Moment, moment
 from bn_mappo.envs.games.skirmish.scripted import reference_policies
 from bn_mappo.envs.games.skirmish.sizes import Shown, count
-from bn_mappo.envs.smac_arguments import Difficulty
+from bn_mappo.envs.smac_arguments import Difficulty, action_names
 from bn_mappo.envs.vector.batched import BatchedGame
 
 RULES = 2  # version of the rules that battles follow (docs/environments.md, history of the rules)
@@ -139,7 +139,8 @@ class Skirmish(BatchedGame):
         self.show = np.array([sizes.switches[name] for name in core.SHOWS], dtype=np.int64)
         n_agents, n_enemies = len(self.map.allies), len(self.map.enemies)
         limit = self.map.data.episode_limit
-        self.info = EnvInfo(n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, record=RECORD)
+        record = RECORD._replace(action_names=action_names(sizes.n_actions))
+        self.info = EnvInfo(n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, record=record)
         most = n_enemies * reward_death_value + reward_win
         most += sum(unit.health + unit.shield for unit, _, _ in self.map.enemies)
         pays = {
