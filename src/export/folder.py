@@ -83,9 +83,11 @@ def export_run(run: Run, folder: Path, plan: Plan) -> Exported:
 
 def check_controller(mac: BasicMAC) -> None:
     """ConfigError where single agents cannot do what this controller does."""
-    own = type(mac).__name__
-    if not isinstance(mac, BasicMAC) or not callable(getattr(mac.actor, "logits", None)):
-        raise ConfigError(f"{own}: its agents share no network of the kind that can be cut apart, so none is exported")
+    if not hasattr(getattr(mac, "actor", None), "logits"):
+        raise ConfigError(
+            f"{type(mac).__name__}: this controller has no actor that gives each agent's logits, so no agent can be "
+            "taken out of it. Controllers that build on basic_mac or dag_controller can be exported"
+        )
 
 
 def check_communication(mac: BasicMAC, steps: Steps, plan: Plan) -> None:
@@ -139,7 +141,7 @@ def _write(
     contracts = []
     for number, name in enumerate(names):
         (folder / name).mkdir(parents=True)
-        contracts.append(_write_agent(mac, info, number, folder / name, writer, communicates, steps))
+        contracts.append(write_agent(mac, info, number, folder / name, writer, communicates, steps))
         write_contract(contracts[-1], folder / name)
     _write_json(team, folder / TEAM_FILE)
 
@@ -157,7 +159,7 @@ def _write(
     return report
 
 
-def _write_agent(
+def write_agent(
     mac: BasicMAC, info: EnvInfo, agent: int, folder: Path, writer: NetworkWriter, communicates: bool, steps: Steps
 ) -> Contract:
     """The networks of one agent, and its contract without provenance."""

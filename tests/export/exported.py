@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from bn_mappo.api import load_run
+from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.export.folder import Exported, Plan, export_run
 from bn_mappo.training.checkpoint import save_checkpoint
 from helpers import make_config, make_rollout
@@ -13,14 +14,19 @@ from helpers import make_config, make_rollout
 GAIN = 100.0  # of the heads: an untrained policy is nearly uniform, and its choices would depend on rounding
 
 
+@torch.no_grad()
+def sharpen(mac: BasicMAC) -> None:
+    """Let an untrained policy prefer some actions clearly."""
+    for name, weight in mac.actor.named_parameters():
+        if "head" in name or "listening" in name:
+            weight.mul_(GAIN)
+
+
 def save_run(folder: Path, alg: str = "bn_mappo", env: str = "coordination_game", **updates: Any) -> Path:
     """A run's folder with the checkpoint of an untrained policy that prefers some actions clearly."""
     config = make_config(alg, env=env, **updates)
     setup, _ = make_rollout(config)
-    with torch.no_grad():
-        for name, weight in setup.mac.actor.named_parameters():
-            if "head" in name or "listening" in name:
-                weight.mul_(GAIN)
+    sharpen(setup.mac)
     save_checkpoint(folder / "checkpoints", 1000, {"config": config.values(), "learner": setup.learner.state_dict()})
     return folder
 

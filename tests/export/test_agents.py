@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-pytest.importorskip("onnxruntime")
-pytest.importorskip("zmq")
 msgpack = pytest.importorskip("msgpack")
-pytest.importorskip("onnxscript")
 
-from bn_mappo.export.runtime.agent import Agent, Conduct  # noqa: E402
+from bn_mappo.controllers.basic_controller import Step  # noqa: E402
+from bn_mappo.export.folder import write_agent  # noqa: E402
+from bn_mappo.export.recording import Steps  # noqa: E402
+from bn_mappo.export.runtime.agent import Agent, Conduct, Networks  # noqa: E402
+from bn_mappo.export.runtime.contract import NetworkFile  # noqa: E402
 from bn_mappo.export.runtime.dags import depths  # noqa: E402
 from bn_mappo.export.runtime.faults import Faults  # noqa: E402
 from bn_mappo.export.runtime.wire import (  # noqa: E402
@@ -23,31 +25,69 @@ from bn_mappo.export.runtime.wire import (  # noqa: E402
     Refused,
     sign,
 )
-from bn_mappo.export.team import ExportedTeam, Seen, everything  # noqa: E402
-from export.exported import export, save_run  # noqa: E402
+from export.exported import sharpen  # noqa: E402
+from helpers import make_config, make_rollout  # noqa: E402
 
 TOKEN = b"a token for tests"
 NONCES = [bytes([i]) * 16 for i in range(3)]
 ENVIRONMENT_NONCE = b"e" * 16
 
 
+class Team:
+    """Three agents, each a parent of all later ones, straight from the controller: nothing is written."""
+
+    file_format = "onnx"
+
+    def __init__(self):
+        config = make_config(env="coordination_game", dag__generator="full", env_args__n_agents=3, fusion="hidden")
+        self.mac = make_rollout(config)[0].mac
+        sharpen(self.mac)
+        adjacency = np.triu(np.ones((1, 3, 3), np.float32), 1)
+        steps = Steps(None, None, None, None, None, adjacency, None, None)
+        self.agents, self.made = [], {}
+        for number in range(3):
+            contract = write_agent(self.mac, self.mac.info, number, Path(), self, True, steps)
+            self.agents.append((contract, Networks(*(self.made[name] for name in ("policy", "message", "dag")))))
+
+    def write(self, graph, folder):
+        """Instead of a NetworkWriter: the module itself as a function of arrays."""
+
+        @torch.inference_mode()
+        def network(inputs):
+            values = graph.module(**{name: torch.tensor(inputs[name]) for name in graph.example})
+            values = values if isinstance(values, tuple) else (values,)
+            return {port.name: value.numpy() for port, value in zip(graph.outputs, values, strict=True)}
+
+        self.made[graph.name] = network
+        return NetworkFile(file="", inputs=graph.inputs, outputs=graph.outputs)
+
+    def write_again(self, name, folder):
+        return None
+
+    def agent(self, number: int, nonce: bytes, conduct: Conduct) -> Agent:
+        return Agent(*self.agents[number], TOKEN, nonce, conduct)
+
+    def expected(self) -> list[int]:
+        """The controller's own joint action where agent i sees the i-th unit vector."""
+        obs, state = torch.eye(3).unsqueeze(0), torch.zeros(1, 3)
+        step = Step(obs, state, None, torch.full((1, 3), -1), torch.ones(1))
+        return self.mac.select_actions(step, self.mac.init_hidden(1), {}).actions[0].tolist()
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Three agents, each a parent of all later ones."""
-    place = tmp_path_factory.mktemp("agents")
-    run = save_run(place / "run", dag__generator="full", env_args__n_agents=3, fusion="hidden")
-    return export(run, place / "team", allow_communication=True).folder
+def team() -> Team:
+    return Team()
 
 
 class Meeting:
     """The environment's hand, and three agents that have been told of one another."""
 
-    def __init__(self, folder: Path, **conduct):
+    def __init__(self, team: Team, **conduct):
         self.environment = Outbox(TOKEN, ENVIRONMENT)
         self.environment.session = 5
         self.answers = Inbox(TOKEN, ENVIRONMENT_NONCE)
         self.answers.begin(5)
-        self.agents = [Agent(folder / f"agent_{i}", TOKEN, NONCES[i], Conduct(**conduct)) for i in range(3)]
+        self.agents = [team.agent(i, NONCES[i], Conduct(**conduct)) for i in range(3)]
         self.hello()
 
     def hello(self) -> None:
@@ -69,12 +109,8 @@ class Meeting:
         return body
 
 
-def test_a_child_waits_for_its_parents_and_acts_as_the_team_does(folder):
-    meeting, team = Meeting(folder), ExportedTeam(folder)
-    seen = Seen(np.eye(3, dtype=np.float32)[None], None, np.full((1, 3), -1), np.zeros((1, 3, 0), np.float32))
-    adjacency = np.triu(np.ones((1, 3, 3), np.float32), 1)
-    expected = team.act(seen, adjacency, deliver=everything).actions[0]
-
+def test_a_child_waits_for_its_parents_and_acts_as_the_team_does(team):
+    meeting = Meeting(team)
     assert meeting.agents[2].handle(meeting.act(2, 0, parents=[0, 1]), 0.0) == []
     assert meeting.agents[1].handle(meeting.act(1, 0, parents=[0], children=[2]), 0.0) == []
     first = meeting.agents[0].handle(meeting.act(0, 0, children=[1, 2]), 0.0)
@@ -84,12 +120,12 @@ def test_a_child_waits_for_its_parents_and_acts_as_the_team_does(folder):
     assert meeting.agents[2].handle(second[0].frame, 0.02) == []  # one parent is not enough
     third = meeting.agents[2].handle(first[1].frame, 0.03)
     bodies = [meeting.body(messages[-1]) for messages in (first, second, third)]
-    assert [body["action"] for body in bodies] == expected.tolist()
+    assert [body["action"] for body in bodies] == team.expected()
     assert [body["n_missing"] for body in bodies] == [0, 0, 0]
 
 
-def test_what_does_not_come_is_waited_for_and_then_missing(folder):
-    meeting = Meeting(folder)
+def test_what_does_not_come_is_waited_for_and_then_missing(team):
+    meeting = Meeting(team)
     agent = meeting.agents[1]
     assert agent.handle(meeting.act(1, 0, parents=[0]), 10.0) == [] and agent.poll(10.09) == []
     (answer,) = agent.poll(10.11)
@@ -99,8 +135,8 @@ def test_what_does_not_come_is_waited_for_and_then_missing(folder):
 
 
 @pytest.mark.parametrize("missing", ["none", "last"])
-def test_the_last_message_can_stand_for_a_missing_one(folder, missing):
-    meeting = Meeting(folder, missing_message=missing)
+def test_the_last_message_can_stand_for_a_missing_one(team, missing):
+    meeting = Meeting(team, missing_message=missing)
     agent = meeting.agents[1]
     inputs = []
     policy = agent.policy
@@ -121,8 +157,8 @@ def test_the_last_message_can_stand_for_a_missing_one(folder, missing):
     assert same == (missing == "last") and inputs[0]["messages"].any() and not inputs[2]["messages"].any()
 
 
-def test_agents_can_compute_the_dag_from_each_others_observations(folder):
-    told, own = Meeting(folder), Meeting(folder, dag_by="agents")
+def test_agents_can_compute_the_dag_from_each_others_observations(team):
+    told, own = Meeting(team), Meeting(team, dag_by="agents")
     first = told.agents[0].handle(told.act(0, 0, children=[1, 2]), 0.0)
     second = [
         told.agents[1].handle(frame, 0.0) for frame in (told.act(1, 0, parents=[0], children=[2]), first[0].frame)
@@ -142,8 +178,8 @@ def test_agents_can_compute_the_dag_from_each_others_observations(folder):
     assert own.agents[0].counts["observation_bytes"] == 2 * 4 * 3
 
 
-def test_what_is_wrong_is_refused_and_counted(folder):
-    meeting = Meeting(folder)
+def test_what_is_wrong_is_refused_and_counted(team):
+    meeting = Meeting(team)
     agent, good = meeting.agents[0], meeting.act(0, 0)
     stranger = Outbox(b"another token", ENVIRONMENT)
     stranger.session = 5
@@ -175,10 +211,10 @@ def test_what_is_wrong_is_refused_and_counted(folder):
     assert agent.handle(late, 0.0) == [] and agent.inbox.refused[Refused.LATE] == 1
 
 
-def test_a_session_that_was_recorded_means_nothing_to_an_agent_that_has_been_started_anew(folder):
-    meeting = Meeting(folder)
+def test_a_session_that_was_recorded_means_nothing_to_an_agent_that_has_been_started_anew(team):
+    meeting = Meeting(team)
     recorded = meeting.act(0, 0)
-    again = Agent(folder / "agent_0", TOKEN, b"n" * 16, Conduct())
+    again = team.agent(0, b"n" * 16, Conduct())
     hello = Outbox(TOKEN, ENVIRONMENT)
     hello.session = 5
     again.handle(hello.seal("hello", UNKNOWN, reply_to=ENVIRONMENT_NONCE), 0.0)
@@ -209,8 +245,8 @@ def mutated(frame: bytes, draw: random.Random) -> bytes:
     return sign(TOKEN, msgpack.packb(values))
 
 
-def test_10_000_fuzzed_messages_crash_nothing(folder):
-    draw, meeting = random.Random(17), Meeting(folder)
+def test_10_000_fuzzed_messages_crash_nothing(team):
+    draw, meeting = random.Random(17), Meeting(team)
     agent, peer = meeting.agents[1], Outbox(TOKEN, 0)
     peer.session, tick = 5, 0
     frames = [
@@ -233,9 +269,10 @@ def test_10_000_fuzzed_messages_crash_nothing(folder):
     meeting.environment.session = agent.inbox.session + 1  # it plays on as if nothing had been
     meeting.environment.number = 0
     agent.handle(meeting.environment.seal("hello", UNKNOWN, reply_to=ENVIRONMENT_NONCE), 0.0)
-    fresh = Meeting(folder).agents[1]
+    fresh = Meeting(team).agents[1]
     inputs = {"obs": np.eye(3, dtype=np.float32)[1:2], "messages": np.zeros((1, 3, 2), np.float32)}
-    expected = fresh.policy({**inputs, "parents": np.zeros((1, 3), np.float32)})["action"][0]
+    inputs["parents"] = np.zeros((1, 3), np.float32)
+    expected = fresh.policy(inputs)["action"][0]
     (answer,) = agent.handle(meeting.act(1, 0), 0.0)
     assert msgpack.unpackb(answer.frame[32:])["action"] == expected
 

@@ -25,18 +25,10 @@ from bn_mappo.export.remote import Waiting
 from bn_mappo.export.runtime.agent import Conduct
 from bn_mappo.export.runtime.faults import Faults
 from bn_mappo.export.team import ExportedTeam
-from export.exported import export, save_run, status_of
+from export.exported import status_of
 from helpers import MAIN
 
 PATIENT = 10_000  # ms: on a busy machine nothing is missing that is not lost
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Two agents, the second of which hears the first; 6 steps a game, recurrent."""
-    place = tmp_path_factory.mktemp("processes")
-    updates = {"dag__generator": "full", "env_args__n_agents": 2, "env_args__episode_limit": 6, "agent": "rnn"}
-    return export(save_run(place / "run", **updates), place / "team", allow_communication=True).folder
 
 
 def in_one_process(folder: Path, n_games: int) -> np.ndarray:
@@ -46,25 +38,25 @@ def in_one_process(folder: Path, n_games: int) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dag_by", ["coordinator", "agents"])
-def test_a_team_of_processes_plays_the_same_games(folder, dag_by):
-    played = play_in_processes(Setting(folder, Conduct(), Waiting(PATIENT, dag_by=dag_by), 3), Faults())
-    assert np.array_equal(played.episodes["return"], in_one_process(folder, 3))
+def test_a_team_of_processes_plays_the_same_games(talking, dag_by):
+    played = play_in_processes(Setting(talking, Conduct(), Waiting(PATIENT, dag_by=dag_by), 3), Faults())
+    assert np.array_equal(played.episodes["return"], in_one_process(talking, 3))
     assert played.counts["missing_actions"] == played.counts["missing_messages"] == 0
     n_steps = 3 * 6
-    assert played.counts["messages_sent"] == n_steps  # one edge: nothing else is sent
-    assert played.counts.get("observations_sent", 0) == (2 * n_steps if dag_by == "agents" else 0)
+    assert played.counts["messages_sent"] == 3 * n_steps  # one for each edge, and nothing else
+    assert played.counts.get("observations_sent", 0) == (6 * n_steps if dag_by == "agents" else 0)
     assert not {"forged", "malformed", "replayed", "late", "unexpected"} & set(played.counts)
 
 
 @pytest.mark.slow
-def test_losses_in_processes_are_those_of_the_simulation(folder):
+def test_losses_in_processes_are_those_of_the_simulation(talking):
     faults = Faults(message_loss=0.4, action_loss=0.2, seed=1)
-    setting = Setting(folder, Conduct(missing_message="last"), Waiting(300), 3)
+    setting = Setting(talking, Conduct(missing_message="last"), Waiting(300), 3)
     played = play_in_processes(setting, faults)
-    lost = sum(int(faults.lost_messages(tick, 2)[0, 0, 1]) for tick in range(18))
-    assert played.counts["messages_lost"] == lost > 0
-    told = [t for t in range(18) if faults.lost_messages(t, 2)[0, 0, 1] and not faults.lost_actions(t, 2)[0, 1]]
-    assert played.counts["missing_messages"] == len(told) and played.counts["actions_lost"] > 0
+    lost = [np.triu(faults.lost_messages(tick, 3)[0], 1) for tick in range(18)]  # of the edges, [N, N] each
+    told = [edges[:, ~faults.lost_actions(tick, 3)[0]] for tick, edges in enumerate(lost)]  # of those whose answer came
+    assert played.counts["messages_lost"] == np.sum(lost) > 0
+    assert played.counts["missing_messages"] == sum(map(np.sum, told)) and played.counts["actions_lost"] > 0
     team = simulate_one_game_at_a_time(setting, faults)
     assert np.array_equal(played.episodes["return"], team)
 
@@ -79,17 +71,18 @@ def simulate_one_game_at_a_time(setting: Setting, faults: Faults) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_team_plays_on_when_an_agent_dies(folder):
+def test_a_team_plays_on_when_an_agent_dies(talking):
     faults = Faults(dead_agent=0, dead_tick=2)
-    setting = Setting(folder, Conduct(), Waiting(200), 1)
+    setting = Setting(talking, Conduct(), Waiting(200), 1)
     played = play_in_processes(setting, faults)
     assert played.counts["missing_actions"] >= 4 and played.counts["missing_messages"] >= 4
     assert np.array_equal(played.episodes["return"], simulate_one_game_at_a_time(setting, faults))
 
 
-def test_no_loss_is_the_team_itself_and_all_lost_is_a_team_without_edges(folder):
-    setting = Setting(folder, Conduct(), Waiting(), 8)
-    team = ExportedTeam(folder)
+@pytest.mark.slow
+def test_no_loss_is_the_team_itself_and_all_lost_is_a_team_without_edges(talking):
+    setting = Setting(talking, Conduct(), Waiting(), 8)
+    team = ExportedTeam(talking)
     whole = play(exported_config(team.about), team, 8, 1000)["return"]
     assert np.array_equal(simulate(setting, Faults()).episodes["return"], whole)
     dag, team.dag = team.dag, lambda inputs: {"adjacency": np.zeros_like(dag(inputs)["adjacency"])}
@@ -97,16 +90,25 @@ def test_no_loss_is_the_team_itself_and_all_lost_is_a_team_without_edges(folder)
     assert np.array_equal(simulate(setting, Faults(message_loss=1.0)).episodes["return"], without)
 
 
-LISTED = "import json, sys; from bn_mappo.export.runtime import process; print(json.dumps(sorted(sys.modules)))"
+LOADING = """
+import json, sys
+from pathlib import Path
+from bn_mappo.export.runtime import process
+from bn_mappo.export.runtime.contract import read_contract
+
+folder = Path(sys.argv[1])
+process.load_networks(folder, read_contract(folder))
+process.Sockets("127.0.0.1", 0).close()
+print(json.dumps(sorted(sys.modules)))
+"""
 
 
-def test_an_agent_process_loads_neither_torch_nor_our_networks(folder):
-    """What it imports to serve a folder: read from the process itself, after it has loaded its networks."""
-    code = (
-        LISTED.replace("print", "from bn_mappo.export.runtime.agent import Agent, Conduct; from pathlib import Path; "
-        f"Agent(Path({str(folder / 'agent_0')!r}), b'token', b'n' * 16, Conduct()); print")
-    )  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+@pytest.mark.slow
+def test_an_agent_process_loads_neither_torch_nor_our_networks(talking):
+    """All that the process imports until it listens."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, str(talking / "agent_0")], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     loaded = json.loads(done.stdout)
     assert "onnxruntime" in loaded
@@ -115,41 +117,31 @@ def test_an_agent_process_loads_neither_torch_nor_our_networks(folder):
 
 
 @pytest.mark.slow
-def test_served_agents_are_played_with_from_elsewhere(folder, tmp_path):
+def test_served_agents_are_played_with_from_elsewhere(talking, tmp_path, monkeypatch, capsys):
     environment = {**os.environ, "BN_MAPPO_TOKEN": "sixteen characters or more"}
-    words = [sys.executable, str(MAIN), "serve", str(folder), "--agents", str(tmp_path / "agents.json")]
+    words = [sys.executable, str(MAIN), "serve", str(talking), "--agents", str(tmp_path / "agents.json")]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         deadline = time.monotonic() + 60
         while not (tmp_path / "agents.json").exists():
             assert server.poll() is None and time.monotonic() < deadline, server.communicate()
             time.sleep(0.1)
-        words = [
-            "play",
-            str(folder),
-            "--agents",
-            str(tmp_path / "agents.json"),
-            "--games",
-            "2",
-            "--patience-ms",
-            "10000",
-        ]
+        monkeypatch.setenv("BN_MAPPO_TOKEN", environment["BN_MAPPO_TOKEN"])
+        words = ["--agents", str(tmp_path / "agents.json"), "--games", "2", "--patience-ms", "10000"]
         for _ in range(2):  # agents wait for the next session
-            done = subprocess.run(
-                [sys.executable, str(MAIN), *words], capture_output=True, text=True, timeout=90, env=environment
-            )
-            assert done.returncode == 0, done.stderr
-            assert f"return {in_one_process(folder, 2).mean():.4g} " in done.stdout
+            assert command.main([str(talking), *words]) == 0
+            assert f"return {in_one_process(talking, 2).mean():.4g} " in capsys.readouterr().out
     finally:
         server.send_signal(signal.SIGINT)
         assert server.wait(20) == 0
 
 
-def test_who_has_another_token_gets_no_answer(folder, monkeypatch):
+@pytest.mark.slow
+def test_who_has_another_token_gets_no_answer(talking, monkeypatch):
     monkeypatch.setattr(remote, "START_S", 1.0)
-    with Agents(folder, "the right token, long enough", Conduct()) as agents:
+    with Agents(talking, "the right token, long enough", Conduct()) as agents:
         with pytest.raises(RunError, match=r"no answer from agents 0 at tcp.*with this token"):
-            remote.RemoteTeam(folder, agents.addresses, b"a wrong token, long enough", Waiting())
+            remote.RemoteTeam(talking, agents.addresses, b"a wrong token, long enough", Waiting())
         import zmq
 
         with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
@@ -164,20 +156,24 @@ def test_who_has_another_token_gets_no_answer(folder, monkeypatch):
     [
         (["nowhere"], ["nowhere", "team.json"]),
         (["team", "--message-loss", "1.5"], ["--message-loss 1.5", "between 0 and 1"]),
-        (["team", "--dead-agent", "9"], ["--dead-agent 9", "0 to 1"]),
+        (["team", "--dead-agent", "9"], ["--dead-agent 9", "0 to 2"]),
         (["team", "--games", "0"], ["--games 0", "at least 1"]),
         (["team", "--dag-by", "agents", "--simulate"], ["--simulate", "processes"]),
         (["team", "--agents", "file", "--action-loss", "0.5"], ["--agents", "faults"]),
     ],
 )
-def test_a_mistake_ends_with_status_2(folder, arguments, words, capsys, monkeypatch):
-    monkeypatch.chdir(folder.parent)
+def test_a_mistake_ends_with_status_2(arguments, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "team").mkdir()
+    about = {"format": 1, "agents": ["agent_0", "agent_1", "agent_2"]}
+    (tmp_path / "team" / "team.json").write_text(json.dumps(about))
     status, error = status_of(command, arguments), capsys.readouterr().err
     assert status == 2 and all(word in error for word in words) and "Traceback" not in error
 
 
-def test_return_against_loss_is_a_table_and_a_picture(folder, tmp_path, capsys):
-    words = [str(folder), "--simulate", "--games", "4", "--message-loss", "0", "0.5", "1", "--action-loss", "0", "0.5"]
+@pytest.mark.slow
+def test_return_against_loss_is_a_table_and_a_picture(talking, tmp_path, capsys):
+    words = [str(talking), "--simulate", "--games", "4", "--message-loss", "0", "0.5", "1", "--action-loss", "0", "0.5"]
     assert command.main([*words, "--output", str(tmp_path)]) == 0
     lines = (tmp_path / "faults.csv").read_text().splitlines()
     assert lines[0].split(",") == list(measuring.COLUMNS) and len(lines) == 1 + 4

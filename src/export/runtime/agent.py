@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from bn_mappo.core.specs import Array
-from bn_mappo.export.runtime.contract import Contract, read_contract
+from bn_mappo.export.runtime.contract import Contract
 from bn_mappo.export.runtime.dags import depths
 from bn_mappo.export.runtime.faults import Faults
 from bn_mappo.export.runtime.network import Network, OnnxNetwork
@@ -46,6 +46,22 @@ class Conduct:
     faults: Faults = field(default_factory=Faults)
 
 
+class Networks(NamedTuple):
+    """What an agent computes with; the last two of communicating teams only."""
+
+    policy: Network
+    message: Network | None = None
+    dag: Network | None = None
+
+
+def load_networks(folder: Path, contract: Contract) -> Networks:
+    """The networks of an agent's folder, in onnxruntime."""
+    policy, described = OnnxNetwork(folder, contract.policy), contract.communication
+    if described is None:
+        return Networks(policy)
+    return Networks(policy, OnnxNetwork(folder, described.message), OnnxNetwork(folder, described.dag))
+
+
 class Agent:
     """Owns what one agent knows: its networks, its recurrent state, and the messages for this step and the next.
 
@@ -54,16 +70,11 @@ class Agent:
     last one, so two agents can come to different DAGs, and who then waits in vain acts without that message.
     """
 
-    def __init__(self, folder: Path, token: bytes, nonce: bytes, conduct: Conduct):
-        self.contract: Contract = read_contract(folder)
-        self.number, self.n_agents, self.conduct = self.contract.agent, self.contract.n_agents, conduct
-        self.policy: Network = OnnxNetwork(folder, self.contract.policy)
-        self.message: Network | None = None
-        self.dag: Network | None = None
-        described = self.contract.communication
-        self.width = described.message_dim if described else 0  # of a message
-        if described is not None:
-            self.message, self.dag = OnnxNetwork(folder, described.message), OnnxNetwork(folder, described.dag)
+    def __init__(self, contract: Contract, networks: Networks, token: bytes, nonce: bytes, conduct: Conduct):
+        self.contract, self.conduct = contract, conduct
+        self.number, self.n_agents = contract.agent, contract.n_agents
+        self.policy, self.message, self.dag = networks
+        self.width = contract.communication.message_dim if contract.communication else 0  # of a message
         self.inbox, self.outbox = Inbox(token, nonce), Outbox(token, self.number)
         self.environment = b""  # its nonce
         self.nonces: list[bytes] = []  # of the other agents

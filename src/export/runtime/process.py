@@ -15,7 +15,8 @@ from typing import Any
 
 from bn_mappo.core.errors import ConfigError, fail
 from bn_mappo.core.extras import load
-from bn_mappo.export.runtime.agent import Agent, Conduct, Outgoing
+from bn_mappo.export.runtime.agent import Agent, Conduct, Outgoing, load_networks
+from bn_mappo.export.runtime.contract import read_contract
 from bn_mappo.export.runtime.faults import Faults
 from bn_mappo.export.runtime.wire import ENVIRONMENT, MOST_BYTES, NONCE_BYTES, SHORTEST_TOKEN
 
@@ -127,7 +128,9 @@ def main() -> int:
     parser.add_argument("--conduct", default="{}", help="JSON: how it deals with the others")
     options = parser.parse_args()
     try:
-        agent = Agent(options.folder, read_token(), os.urandom(NONCE_BYTES), conduct_of(options.conduct))
+        contract = read_contract(options.folder)
+        networks = load_networks(options.folder, contract)
+        agent = Agent(contract, networks, read_token(), os.urandom(NONCE_BYTES), conduct_of(options.conduct))
         sockets = Sockets(options.host, options.port)
     except ConfigError as error:
         fail(error, 2)
