@@ -71,7 +71,7 @@ def load_config(config: str, env_config: str, *settings: str) -> Config:
     for name in (word for word in settings if "=" not in word):
         if name not in preset_names(env_config):
             raise unknown(f"preset of {env_config} (nor KEY=VALUE)", name, preset_names(env_config))
-        layers = merge(layers, load_preset(name, env_config, merge(layers, given)))
+        layers = merge(layers, load_preset(name, env_config, layers, given))
     check_keys(given, merge(claimed(Config, merge(layers, given)), default_values()), "load_config")
     values = overlay(layers, given)
     values["env_args"] = fill_env_args(values["env"], values["env_args"])

@@ -82,18 +82,31 @@ class SlowLoop:
         target = self.mark["target"][u]
         return target >= 0 and self.alive(target) and self.pair["hit"][u][target] > 0
 
+    def is_shooting(self, u: int) -> bool:
+        """It stands in the middle of a shot: winds up, or waits for hits that it must stand for."""
+        aim = self.mark["aim"][u]
+        if not self.alive(u) or aim < 0 or aim != self.mark["target"][u]:
+            return False
+        if self.was["windup"][u] > 0:
+            return self.alive(aim) and self.square(u, aim) <= self.pair["hold"][u][aim]
+        waits = self.was["flight"][u] > 0 and self.trait["is_channelled"][u] > 0
+        return waits and (self.alive(aim) or self.trait["line_length"][u] > 0)
+
     def play(self) -> None:
         self.was = {name: list(values) for name, values in self.unit.items()}  # everything looks at the loop's start
         living = [u for u in range(self.n_units) if self.alive(u)]
         self.threats = {u for u in living if self.heals(u) or self.attacks(u)}  # before anybody decides
         for u in living:
-            if u in self.scripted:
+            if u in self.scripted and not self.is_shooting(u):
                 self.decide(u)
         self.wish = [(0.0, 0.0)] * self.n_units
         self.hits: list[list[float]] = [[] for _ in range(self.n_units)]
         self.healed = [0.0] * self.n_units
-        for u in living:
-            self.act(u)
+        for u in range(self.n_units):
+            is_shooting = self.is_shooting(u)
+            self.fly(u, is_shooting)
+            if u in living:
+                self.act(u, is_shooting)
         self.move(living)
         for u in living:
             self.settle(u)
@@ -137,21 +150,43 @@ class SlowLoop:
             self.mark["has_goal"][u] = 1
             self.unit["goal_x"][u], self.unit["goal_y"][u] = self.was["x"][nearest], self.was["y"][nearest]
 
-    def act(self, u: int) -> None:
+    def fly(self, u: int, is_shooting: bool) -> None:
+        left = self.was["flight"][u]
+        if left == 0:
+            return
+        if self.trait["is_channelled"][u] and not is_shooting:
+            self.unit["flight"][u] = 0.0
+        elif left > 1:
+            self.unit["flight"][u] = left - 1
+        else:
+            self.unit["flight"][u] = 0.0
+            self.land(u, self.mark["aim"][u], int(self.trait["hits_later"][u]))
+
+    def act(self, u: int, is_shooting: bool) -> None:
         before = self.was["cooldown"][u]
         cooldown = before - 1 if before > 0 else 0.0
         target = self.mark["target"][u]
-        if target >= 0 and not self.alive(target):
+        if target >= 0 and not self.alive(target) and not is_shooting:
             target = self.mark["target"][u] = -1
-        is_walking = False
-        if target >= 0 and self.square(u, target) > self.pair["reach"][u][target]:
+        is_walking, windup = False, self.was["windup"][u] if is_shooting else 0.0
+        self.unit["windup"][u] = 0.0
+        if is_shooting and windup == 0:
+            pass
+        elif windup > 1:
+            self.unit["windup"][u] = windup - 1
+        elif windup > 0:
+            cooldown = self.shoot(u, target, windup - 1)
+        elif target >= 0 and self.square(u, target) > self.pair["reach"][u][target]:
             self.walk(u, self.was["x"][target], self.was["y"][target])
             is_walking = True
         elif target >= 0 and self.heals(u):
             self.heal(u, target)
         elif target >= 0 and cooldown <= 0:
-            self.shoot(u, target)
-            cooldown += self.trait["period"][u] + self.rule["jitter_low"] + self.rule["jitter_span"] * self.random()
+            left = cooldown + self.trait["damage_point"][u]
+            if left > 0:
+                self.unit["windup"][u], self.mark["aim"][u] = left, target
+            else:
+                cooldown = self.shoot(u, target, left)
         elif target < 0 and self.mark["has_goal"][u]:
             self.walk(u, self.unit["goal_x"][u], self.unit["goal_y"][u])
             is_walking = True
@@ -180,14 +215,42 @@ class SlowLoop:
             self.unit["energy"][u] = self.was["energy"][u] - amount / rate
             self.mark["shot_at"][u] = target
 
-    def shoot(self, u: int, target: int) -> None:
+    def shoot(self, u: int, target: int, since: float) -> float:
+        """It leaves; hits at once land, others fly. Returns the loops until the next one can begin."""
         self.mark["shot_at"][u] = target
-        n_hits, radius = int(self.trait["hits"][u]), self.trait["splash"][u]
-        self.hits[target] += [self.pair["hit"][u][target]] * n_hits
+        self.land(u, target, int(self.trait["hits_now"][u]))
+        wait, speed = since + self.trait["delay"][u], self.trait["missile_step"][u]
+        if speed > 0:
+            gap = math.sqrt(self.square(u, target)) - self.trait["radius"][u] - self.trait["radius"][target]
+            wait += max(gap, 0.0) / speed
+        if self.trait["hits_later"][u] and wait > 0:
+            self.unit["flight"][u], self.mark["aim"][u] = wait, target
+        else:
+            self.land(u, target, int(self.trait["hits_later"][u]))
+        jitter = self.rule["jitter_low"] + self.rule["jitter_span"] * self.random()
+        return since + self.trait["period"][u] - self.trait["damage_point"][u] + jitter
+
+    def land(self, u: int, target: int, n_hits: int) -> None:
+        if self.alive(target):
+            self.hits[target] += [self.pair["hit"][u][target]] * n_hits
         for v in self.side(target):
-            is_near = radius > 0 and self.square(target, v) <= radius * radius
-            if v != target and self.alive(v) and not self.trait["is_air"][v] and is_near:
+            if v != target and self.alive(v) and not self.trait["is_air"][v] and self.is_on_line(u, target, v):
                 self.hits[v] += [self.pair["hit"][u][v]] * n_hits
+
+    def is_on_line(self, u: int, target: int, v: int) -> bool:
+        """Whether v's circle touches the line across the shot, by the point of the line that is nearest to v."""
+        if self.trait["line_length"][u] == 0:
+            return False
+        x, y = self.was["x"], self.was["y"]
+        shot_x, shot_y = x[target] - x[u], y[target] - y[u]
+        length = math.sqrt(shot_x * shot_x + shot_y * shot_y)
+        if length == 0:
+            shot_x = length = core.SAME_POINT
+        dx, dy = x[v] - x[target], y[v] - y[target]
+        along, across = abs(dy * shot_x - dx * shot_y) / length, (dx * shot_x + dy * shot_y) / length
+        beyond = max(along - self.trait["line_length"][u] / 2, 0.0)
+        near = self.trait["line_width"][u] / 2 + self.trait["radius"][v]
+        return across * across + beyond * beyond <= near * near
 
     def move(self, living: list[int]) -> None:
         x = [a + wish[0] for a, wish in zip(self.was["x"], self.wish, strict=True)]
@@ -214,7 +277,7 @@ class SlowLoop:
                 self.leave_walls(u)
 
     def stay_on_map(self, u: int) -> None:
-        radius, size = self.trait["radius"][u], len(self.walkable)
+        radius, size = self.trait["separation"][u], len(self.walkable)
         self.unit["x"][u] = min(max(self.unit["x"][u], radius), size - radius)
         self.unit["y"][u] = min(max(self.unit["y"][u], radius), size - radius)
 
@@ -223,7 +286,7 @@ class SlowLoop:
         return 0 <= column < size and 0 <= row < size and bool(self.walkable[column, row])
 
     def leave_walls(self, u: int) -> None:
-        radius = self.trait["radius"][u]
+        radius = self.trait["separation"][u]
         for _ in range(2):
             x, y = self.unit["x"][u], self.unit["y"][u]
             column, row = math.floor(x), math.floor(y)
@@ -252,7 +315,7 @@ class SlowLoop:
             if damage > absorbed:
                 health -= max(damage - absorbed - self.trait["armour"][u], self.rule["least_damage"])
         if health <= 0:
-            for name in ("health", "shield", "energy", "cooldown", "speed"):
+            for name in ("health", "shield", "energy", "cooldown", "windup", "speed"):
                 self.unit[name][u] = 0.0
             self.mark["target"][u], self.mark["has_goal"][u] = -1, 0
             return

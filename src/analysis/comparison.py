@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from rliable import library, metrics
+from scipy.stats import PermutationMethod, mannwhitneyu
 
 Array = npt.NDArray[np.float64]
 
 RESAMPLES = 2_000
 CURVE_RESAMPLES = 300  # of each point of a curve
+RANK_PERMUTATIONS = 9_999  # of the rank test; with fewer distinct ones (up to 7 seeds against 7) it goes through all
+FEWEST_SEEDS = 4  # of either side of a contest: with 3 against 3 no rank test reaches 5 %, whatever the scores
 
 
 class Estimate(NamedTuple):
@@ -29,9 +32,46 @@ class Estimate(NamedTuple):
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
+class Contest(NamedTuple):
+    """Whether X scores higher than Y, over all pairs of seeds."""
+
+    probability: Estimate  # of improvement
+    p_value: float  # two-sided, of the rank test; nan over several tasks
+    fewest_seeds: int
+
+    @property
+    def outcome(self) -> int:
+        """1: X is better; -1: Y is; 0: undecided. It follows the interval, from FEWEST_SEEDS seeds on."""
+        if self.fewest_seeds < FEWEST_SEEDS:
+            return 0
+        return int(self.probability.low > 0.5) - int(self.probability.high < 0.5)
+
+    @property
+    def remark(self) -> str:
+        """Whether the rank test, which holds for few seeds too, agrees with the interval; empty: nothing to say."""
+        if self.fewest_seeds < FEWEST_SEEDS:
+            return f"fewer than {FEWEST_SEEDS} seeds a side decide nothing"
+        if np.isnan(self.p_value) or not self.outcome:
+            return ""
+        agrees = "agrees" if self.p_value < 0.05 else "does not confirm it"
+        return f"the rank test {agrees}: p = {self.p_value:.3g}"
+
+
+def contest(x: Array, y: Array) -> Contest:
+    """X against Y, scores of seeds, [B] each, or of seeds on K tasks, [B, K]."""
+    p_value = rank_test(x, y) if x.ndim == 1 else float("nan")
+    return Contest(probability_of_improvement(x, y), p_value, min(len(x), len(y)))
+
+
+def rank_test(x: Array, y: Array) -> float:
+    """Two-sided p-value of Mann and Whitney's test by permutation of the seeds, [B] each; ties are allowed."""
+    method = PermutationMethod(n_resamples=RANK_PERMUTATIONS, rng=np.random.default_rng(0))
+    return float(mannwhitneyu(x, y, method=method).pvalue)
+
+
 def interquartile_mean(scores: Array) -> Estimate:
-    """Mean of the middle half of the scores of the seeds, [B]."""
-    return _estimate(scores[:, None], metrics.aggregate_iqm, RESAMPLES)
+    """Mean of the middle half of the scores of seeds, [B], or of seeds on K tasks, [B, K], resampled task by task."""
+    return _estimate(scores.reshape(len(scores), -1), metrics.aggregate_iqm, RESAMPLES)
 
 
 def interquartile_means(curves: Array) -> tuple[Array, Array, Array]:
@@ -47,8 +87,12 @@ def interquartile_means(curves: Array) -> tuple[Array, Array, Array]:
 
 
 def probability_of_improvement(x: Array, y: Array) -> Estimate:
-    """P(X > Y) + P(X = Y) / 2 of the scores of two algorithms, [B] each, over all pairs of seeds."""
-    return _estimate((x[:, None], y[:, None]), metrics.probability_of_improvement, RESAMPLES)
+    """P(X > Y) + P(X = Y) / 2 of the scores of two algorithms over all pairs of seeds.
+
+    Scores [B] each; or [B, K] each, of K tasks: the mean over the tasks, with seeds resampled task by task.
+    """
+    pair = x.reshape(len(x), -1), y.reshape(len(y), -1)
+    return _estimate(pair, metrics.probability_of_improvement, RESAMPLES)
 
 
 def _estimate(scores: Any, statistic: Callable[..., Any], resamples: int) -> Estimate:

@@ -14,6 +14,7 @@ from sacred.run import Run
 
 from bn_mappo.analysis.evaluation_run import evaluate_checkpoint
 from bn_mappo.config.loading import (
+    CONFIG_DIR,
     NAMES,
     check_keys,
     default_values,
@@ -48,7 +49,7 @@ class Preset:
         self.name, self.env, self.layers = name, env, layers
 
     def __call__(self, fixed: Any = None, preset: Any = None, fallback: Any = None) -> Any:
-        values = load_preset(self.name, self.env, merge(self.layers, fixed or {}))
+        values = load_preset(self.name, self.env, self.layers, fixed or {})
         return ConfigDict(values)(fixed, preset, fallback)
 
 
@@ -67,7 +68,7 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[
     has_git = shutil.which("git") is not None
     experiment = Experiment(alg, base_dir=str(Path(__file__).parents[1]), save_git_info=has_git)
     env_args, url = fill_env_args(layers["env"], layers["env_args"]), conceal(str(layers["mongo_url"]))
-    layers = merge({**layers, "env_args": env_args, "mongo_url": url}, names_in(words))
+    layers = merge({**layers, "env_args": env_args, "mongo_url": url}, names_in(words, env))
     experiment.add_config(used_values(layers))
     built: list[Built] = []
     for name in preset_names(env):
@@ -113,10 +114,13 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[
     return experiment
 
 
-def names_in(words: Sequence[str]) -> dict[str, Any]:
-    """Of the words of a command line, files after `with` included, what chooses parts: mac=..., learner=..., ..."""
+def names_in(words: Sequence[str], env: str) -> dict[str, Any]:
+    """Of the words of a command line, what chooses parts: mac=..., learner=..., presets and files after `with`."""
     names: dict[str, Any] = {}
-    for word in words[words.index("with") + 1 :] if "with" in words else []:
+    settings = words[words.index("with") + 1 :] if "with" in words else []
+    for preset in (word for word in settings if word in preset_names(env)):
+        names = merge(names, given_names(load_yaml(CONFIG_DIR / "presets" / preset / f"{env}.yaml")))
+    for word in settings:
         if Path(word).is_file():
             names = merge(names, given_names(load_yaml(Path(word))))
         elif word.partition("=")[0] in NAMES and "=" in word:

@@ -6,7 +6,7 @@ from bn_mappo.core.program import program
 from bn_mappo.envs.registry import REGISTRY as ENVS
 from bn_mappo.envs.vector.runners import RUNNERS
 from bn_mappo.learners import REGISTRY as LEARNERS
-from bn_mappo.modules.agents.encoders import REGISTRY as AGENTS
+from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 

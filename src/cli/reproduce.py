@@ -1,37 +1,26 @@
 """Command line: one figure of the paper is one command, `python src/reproduce.py FIGURE`."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bn_mappo.cli.figure_options import (
+    FIGURES_FOLDER,
+    add_grid,
+    add_settings,
+    check_counts,
+    check_first_seed,
+    check_settings,
+    raise_if_failed,
+)
+from bn_mappo.cli.reproduce_smac import SMAC_FIGURES, add_maps, folder_of
 from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
 
-if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
-    from bn_mappo.paper.grid import Cell
-
-FIGURES_FOLDER = Path("results", "figures")
 FIG4 = FIGURES_FOLDER / "fig4"
-
-
-def check_counts(options: argparse.Namespace, *names: str) -> None:
-    """ConfigError where one of these options is given and below 1."""
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: give a number of at least 1")
-
-
-def raise_if_failed(failed: "Sequence[Cell]", folder: Path) -> None:
-    """RunError that names the runs of a grid that failed."""
-    if failed:
-        logs = ", ".join(f"{cell.variant} seed {cell.seed}" for cell in failed)
-        raise RunError(f"{len(failed)} runs failed ({logs}); see log.txt in their folders under {folder}/runs")
 
 
 def add_fig3(parser: argparse.ArgumentParser) -> None:
@@ -72,47 +61,63 @@ def run_fig3(options: argparse.Namespace) -> None:
 
 def add_fig4(parser: argparse.ArgumentParser) -> None:
     """Options of figure 4."""
-    parser.add_argument("--env", default="aloha", help="aloha (default) or coordination_game")
+    parser.add_argument("--env", default="aloha", help="aloha (default), coordination_game or skirmish")
     parser.add_argument(
         "--n", type=int, nargs="+", default=[2, 5], help="agents of the Coordination Game (default: 2 5)"
     )
-    parser.add_argument("--seeds", type=int, help="number of seeds (default: 10 for aloha, 50 for coordination_game)")
-    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default: 0)")
+    add_maps(parser)
+    parser.add_argument(
+        "--seeds", type=int, help="number of seeds (default: 10 for aloha, 50 for coordination_game, 5 for skirmish)"
+    )
     parser.add_argument("--variants", nargs="+", help="some of context_aware full line uncorrelated (default: all)")
-    parser.add_argument("--t-max", type=int, help="environment steps of a run (default: 1e6 for aloha, else 2e5)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
-    parser.add_argument("--preset", help="settings to lay over ours: paper, those of the paper's table (default: none)")
-    parser.add_argument("--output", type=Path, help="folder for runs and files (default: results/figures/fig4/ENV)")
-    parser.add_argument("--quick", action="store_true", help="2 seeds, a twentieth of the steps: to see that it works")
+    parser.add_argument(
+        "--t-max", type=int, help="environment steps of a run (default: 1e6 for aloha, 2e5, 3e6 for skirmish)"
+    )
+    add_grid(parser)
+    add_settings(parser)
+    parser.add_argument(
+        "--output", type=Path, help="folder for runs and files (default: results/figures/fig4/ENV; see --help of fig6)"
+    )
+    parser.add_argument("--quick", action="store_true", help="2 seeds, few steps: to see that it works")
 
 
 def run_fig4(options: argparse.Namespace) -> None:
-    """Figure 4: return and price of anarchy of context-aware, full, line and uncorrelated agents."""
-    check_counts(options, "seeds", "t_max", "workers")
+    """Figure 4: what context-aware, full, line and uncorrelated agents earn, and the density of the learned DAG."""
+    check_counts(options, "seeds", "t_max", "processes")
+    check_first_seed(options)
+    check_settings(options.settings)
     single_threaded()
+    from dataclasses import replace
+
     from bn_mappo.config.loading import preset_names
     from bn_mappo.core.errors import unknown
-    from bn_mappo.paper.figure4 import make_figure4
-    from bn_mappo.paper.figure4_plan import VARIANTS, panels
+    from bn_mappo.paper.figure4 import make_figure4, panels
+    from bn_mappo.paper.figure4_plan import VARIANTS
 
     for name in options.variants or ():
         if name not in VARIANTS:
             raise unknown("variant", name, list(VARIANTS))
-    plans = panels(options.env, options.n)
+    plans = panels(options.env, options.n, options.maps, options.preset, options.settings)
     if options.preset and options.preset not in preset_names(options.env):
         raise unknown(f"preset of {options.env}", options.preset, preset_names(options.env))
-    n_seeds = options.seeds or (10 if options.env == "aloha" else 50)
+    on_smac = options.env == "skirmish"
+    n_seeds = options.seeds or {"aloha": 10, "skirmish": 5}.get(options.env, 50)
     name = "_".join(word for word in (options.env, options.preset, options.quick and "quick") if word)
-    folder = options.output or FIG4 / name
+    base = folder_of(options) if on_smac else options.output or FIG4 / name
+    folder = base / "fig4" if on_smac else base
     t_max = options.t_max
     if options.quick:
-        n_seeds, t_max = 2, min(plan.t_max for plan in plans) // 20
-    seeds = range(options.first_seed, options.first_seed + n_seeds)
+        n_seeds, t_max = 2, min(plan.t_max for plan in plans) // (100 if on_smac else 20)
     variants = tuple(options.variants or VARIANTS)
-    cells = {plan.key: plan.cells(seeds, variants, t_max, options.preset) for plan in plans}
-    failed = make_figure4(plans, cells, folder, options.workers)
+    cells = [
+        replace(cell, place=plan.key)
+        for seed in range(options.first_seed, options.first_seed + n_seeds)
+        for plan in plans
+        for cell in plan.cells(range(seed, seed + 1), variants, t_max, options.preset)
+    ]
+    failed = make_figure4(plans, cells, folder, base / "runs", options.processes)
     print(f"Figure, data and report are in {folder}")
-    raise_if_failed(failed, folder)
+    raise_if_failed(failed, base / "runs")
 
 
 def add_fig5(parser: argparse.ArgumentParser) -> None:
@@ -140,17 +145,17 @@ def run_fig5(options: argparse.Namespace) -> None:
 def add_ablations(parser: argparse.ArgumentParser) -> None:
     """Options of the ablations."""
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default: 10)")
-    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default: 0)")
     parser.add_argument("--variants", nargs="+", help="some of the ablations; a wrong name lists them (default: all)")
     parser.add_argument("--t-max", type=int, default=500_000, help="environment steps of a run (default: 500000)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)")
+    add_grid(parser)
     parser.add_argument("--output", type=Path, default=FIGURES_FOLDER / "ablations", help="folder for runs and files")
     parser.add_argument("--quick", action="store_true", help="2 seeds, 25,000 steps: to see that it works")
 
 
 def run_ablations(options: argparse.Namespace) -> None:
     """What each defect of the released code does to the return on Aloha, with the learned DAG."""
-    check_counts(options, "seeds", "t_max", "workers")
+    check_counts(options, "seeds", "t_max", "processes")
+    check_first_seed(options)
     single_threaded()
     from bn_mappo.core.errors import unknown
     from bn_mappo.paper.ablations import ABLATIONS, ablation_cells, make_ablations
@@ -162,9 +167,10 @@ def run_ablations(options: argparse.Namespace) -> None:
     if options.quick:
         folder, n_seeds, t_max = folder.with_name(folder.name + "_quick"), 2, 25_000
     seeds = range(options.first_seed, options.first_seed + n_seeds)
-    failed = make_ablations(ablation_cells(options.variants or tuple(ABLATIONS), seeds, t_max), folder, options.workers)
+    cells = ablation_cells(options.variants or tuple(ABLATIONS), seeds, t_max)
+    failed = make_ablations(cells, folder, options.processes)
     print(f"Figure, data and report are in {folder}")
-    raise_if_failed(failed, folder)
+    raise_if_failed(failed, folder / "runs")
 
 
 FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
@@ -172,6 +178,7 @@ FIGURES: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[ar
     "fig4": (add_fig4, run_fig4),
     "fig5": (add_fig5, run_fig5),
     "ablations": (add_ablations, run_ablations),
+    **SMAC_FIGURES,
 }
 
 

@@ -12,7 +12,7 @@ from bn_mappo.core.program import program
 
 CONFIG_DIR = Path(__file__).parent
 EXAMPLE = f"{program()} --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
-NAMES = ("mac", "learner", "dag.generator")  # keys that choose parts, and with them which keys there are
+NAMES = ("mac", "learner", "agent", "dag.generator")  # keys that choose parts, and with them which keys there are
 
 
 def config_names(kind: str) -> list[str]:
@@ -25,11 +25,12 @@ def preset_names(env: str) -> list[str]:
     return sorted(path.parent.name for path in (CONFIG_DIR / "presets").glob(f"*/{env}.yaml"))
 
 
-def load_preset(name: str, env: str, values: dict[str, Any]) -> dict[str, Any]:
-    """What `with NAME` lays over everything but the command line, for a run whose settings are else `values`.
+def load_preset(name: str, env: str, layers: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What `with NAME` lays over the layers, below what is given on the command line; keys without effect left out.
 
     Of the preset's `cases` those apply whose `when` (keys with dots, and their values) holds for the run.
     """
+    values = merge(layers, given)
     path = CONFIG_DIR / "presets" / name / f"{env}.yaml"
     preset, source, present = load_yaml(path), f"src/config/presets/{name}/{env}.yaml", OmegaConf.create(values)
     cases, allowed = preset.pop("cases", []), default_values()
@@ -39,7 +40,7 @@ def load_preset(name: str, env: str, values: dict[str, Any]) -> dict[str, Any]:
         check_keys(case, allowed, source)
         if all(OmegaConf.select(present, key) == value for key, value in when.items()):
             preset = merge(preset, case)
-    return prune(preset, claimed(Config, values))
+    return prune(preset, claimed(Config, merge(values, given_names(preset), given_names(given))))
 
 
 def default_values() -> dict[str, Any]:

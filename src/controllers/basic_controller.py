@@ -1,18 +1,19 @@
 """Agents that act independently: chooses actions, and evaluates recorded ones."""
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bn_mappo.core.options import Count, options
+from bn_mappo.core.options import Chosen, Count, options
 from bn_mappo.core.schedules import Schedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_and_entropy, log_prob_of, mask_logits
-from bn_mappo.modules.agents.actor import Actor, ActorSpec
+from bn_mappo.modules.agents import REGISTRY as AGENTS
+from bn_mappo.modules.agents.actor import Actor, ActorSizes, Features
 
 
 class Step(NamedTuple):
@@ -42,6 +43,9 @@ class Evaluation(NamedTuple):
     entropy: Tensor  # [B, T, N] of the local policies
     adjacency: Tensor | None = None  # [B, T, N, N] with the gradient of the DAG networks; None: agents are independent
     order_log_prob: Tensor | None = None  # [B, T] of the recorded orders, where they are actions too
+    edge_log_prob: Tensor | None = None  # [B, T, N] of each agent's recorded parents, where they are actions too
+    edge_entropy: Tensor | None = None  # [B, T, N] likewise
+    edge_probability: Tensor | None = None  # [B, T, N, N] likewise, of each edge
     dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
 
 
@@ -58,11 +62,8 @@ class ParameterGroup(NamedTuple):
 class BasicOptions:
     """Keys of mac=basic_mac: the agents' network and what it sees."""
 
-    agent: str
+    agent: Annotated[Chosen, AGENTS]
     hidden_dim: Count
-    fusion: Literal["input", "hidden", "encoded"]
-    share_params: bool
-    share_heads: bool
     obs_agent_id: bool
     obs_layer_norm: bool
     obs_last_action: bool
@@ -80,18 +81,16 @@ class BasicMAC(nn.Module):
         self.options, self.info = options, info
         n_agents, n_actions = info.n_agents, info.n_actions
         self.register_buffer("agent_ids", torch.eye(n_agents), persistent=False)  # [N, N]
-        spec = ActorSpec(
+        sizes = ActorSizes(
             n_agents=n_agents,
             n_actions=n_actions,
             input_dim=info.obs_dim + n_agents * options.obs_agent_id + n_actions * options.obs_last_action,
-            parent_dim=message_dim,
+            message_dim=message_dim,
             hidden_dim=options.hidden_dim,
-            agent=options.agent,
-            fusion=options.fusion,
-            share_params=options.share_params,
-            share_heads=options.share_heads,
+            entities=info.entities,
         )
-        self.actor = Actor(spec, generators["actor_init"], generators["parents_init"])
+        generator, of_parents = generators["actor_init"], generators["parents_init"]
+        self.actor: Actor = AGENTS[options.agent.name](options.agent.options, sizes, generator, of_parents)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """All parameters, in groups for the learner's optimiser."""
@@ -129,8 +128,10 @@ class BasicMAC(nn.Module):
         shape = (batch_size, self.info.n_agents, self.info.n_actions)
         return {"action_noise": gumbel_noise(shape, generators["actions"], self.agent_ids.device)}
 
-    def encode(self, obs: Tensor, last_actions: Tensor | None, hidden: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-        """The actor's own part [N, M, .] of M = B * T steps, and the hidden state [B, N, H_rnn] after them.
+    def encode(
+        self, obs: Tensor, last_actions: Tensor | None, hidden: Tensor, starts: Tensor
+    ) -> tuple[Features, Tensor]:
+        """The actor's features of M = B * T steps, and the hidden state [B, N, H_rnn] after them.
 
         obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T].
         """
@@ -147,13 +148,13 @@ class BasicMAC(nn.Module):
         encoding = self.actor.encode(torch.cat(parts, dim=-1), hidden.transpose(0, 1), starts)
         return encoding.features, encoding.hidden.transpose(0, 1)
 
-    def encode_step(self, step: Step, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The actor's own part [N, B, .] of one step, and the new hidden state."""
+    def encode_step(self, step: Step, hidden: Tensor) -> tuple[Features, Tensor]:
+        """The actor's features of one step, and the new hidden state."""
         last_actions = step.last_actions.unsqueeze(1) if self.options.obs_last_action else None  # [B, 1, N]
         return self.encode(step.obs.unsqueeze(1), last_actions, hidden, step.episode_start.unsqueeze(1))
 
-    def encode_batch(self, batch: EpisodeBatch) -> Tensor:
-        """The actor's own part [N, B * T, .] of all recorded steps."""
+    def encode_batch(self, batch: EpisodeBatch) -> Features:
+        """The actor's features of all recorded steps."""
         last_actions = batch["last_actions"] if self.options.obs_last_action else None  # [B, T, N]
         return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["episode_start"])[0]
 

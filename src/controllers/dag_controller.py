@@ -14,12 +14,14 @@ from bn_mappo.controllers.basic_controller import (
     Selection,
     Step,
 )
+from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Chosen, options
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_of
+from bn_mappo.modules.agents.actor import Features
 from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale
 from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS
 from bn_mappo.modules.dag.ops import communication, density, depth
@@ -62,7 +64,10 @@ class DAGMAC(BasicMAC):
         context_shape = (info.n_agents, info.obs_dim) if context == "obs" else (1, info.state_dim)
         with torch.random.fork_rng(devices=[]):  # the DAG networks take torch's default initialisation
             torch.manual_seed(generators["dag_init"].initial_seed())
-            dag = GENERATORS[chosen.name](chosen.options, info.n_agents, context_shape, options.hidden_dim)
+            generator: type[DAGGenerator] = GENERATORS[chosen.name]  # type: ignore[assignment]
+            dag = generator.for_team(chosen.options, info, context_shape, options.hidden_dim)
+        if dag.edges_are_actions and any(options.dag.edge_noise(share) != 1.0 for share in (0.0, 0.5, 1.0)):
+            raise ConfigError("dag.edges=bernoulli draws edges by their probability: dag.edge_noise must stay at 1")
         sends_obs = options.dag.parent_inputs == "actions_and_obs"
         message_dim = 0 if dag.is_empty else info.n_actions + info.obs_dim * sends_obs
         super().__init__(options, info, generators, message_dim)
@@ -79,12 +84,17 @@ class DAGMAC(BasicMAC):
         return [group for group in groups if group.parameters]
 
     def unlearned_by(self, extra_losses: frozenset[str]) -> str:
-        if not self.dag.order_is_action or "dag_order" in extra_losses:
-            return ""
-        return (
-            "dag.permutation=plackett_luce is learned by learner=bn_mappo alone: "
-            "set learner=bn_mappo, or dag.permutation=identity"
-        )
+        if self.dag.order_is_action and "dag_order" not in extra_losses:
+            return (
+                "dag.permutation=plackett_luce is learned by learner=bn_mappo alone: "
+                "set learner=bn_mappo, or dag.permutation=identity"
+            )
+        if self.dag.edges_are_actions and "dag_edges" not in extra_losses:
+            return (
+                "dag.edges=bernoulli is learned by learner=bn_mappo alone: "
+                "set learner=bn_mappo, or dag.edges=straight_through"
+            )
+        return ""
 
     @property
     def is_independent(self) -> bool:
@@ -96,7 +106,10 @@ class DAGMAC(BasicMAC):
         state = {"state": Field((self.info.state_dim,))} if self.options.dag.context == "state" else {}
         order = {"dag_order": Field((self.info.n_agents,), torch.int64)} if self.dag.records_order else {}
         order_log_prob = {"dag_order_log_prob": Field(())} if self.dag.order_is_action else {}
-        return {**super().scheme(), **noise, **state, **order, **order_log_prob}
+        n_agents, edges = self.info.n_agents, {}
+        if self.dag.edges_are_actions:
+            edges = {"dag_edges": Field((n_agents, n_agents), torch.bool), "dag_edge_log_prob": Field((n_agents,))}
+        return {**super().scheme(), **noise, **state, **order, **order_log_prob, **edges}
 
     def draw_noise(
         self, batch_size: int, generators: Generators, fraction: float, greedy: bool = False
@@ -118,10 +131,12 @@ class DAGMAC(BasicMAC):
         noise: dict[str, Tensor] | None,
         fraction: float,
         recorded_order: Tensor | None = None,
+        recorded_edges: Tensor | None = None,
     ) -> DAG:
-        """The DAGs of M steps: obs [M, N, D], state [M, S] and, of recorded steps, the order [M, N]."""
+        """The DAGs of M steps: obs [M, N, D], state [M, S]; of recorded steps the order [M, N] and edges [M, N, N]."""
         context = obs if self.options.dag.context == "obs" or state is None else state.unsqueeze(1)  # [M, K, D]
-        dag: DAG = self.dag(context, noise, self.options.dag.temperature(fraction), recorded_order)
+        edges = {"recorded_edges": recorded_edges} if self.dag.edges_are_actions else {}
+        dag: DAG = self.dag(context, noise, self.options.dag.temperature(fraction), recorded_order, **edges)
         return dag
 
     def message_inputs(self, obs: Tensor, actions: Tensor) -> Tensor:
@@ -142,15 +157,17 @@ class DAGMAC(BasicMAC):
         recorded = {"log_prob": log_prob, "dag_order": dag.order}
         if dag.order_log_prob is not None:
             recorded["dag_order_log_prob"] = dag.order_log_prob
+        if dag.edge_actions is not None:
+            recorded |= {"dag_edges": dag.edge_actions.edges, "dag_edge_log_prob": dag.edge_actions.log_prob}
         return Selection(actions, hidden, recorded, dag.adjacency)
 
     def act_along(
-        self, adjacency: Tensor, own: Tensor, obs: Tensor, avail_actions: Tensor | None, noise: Tensor | None
+        self, adjacency: Tensor, own: Features, obs: Tensor, avail_actions: Tensor | None, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Actions and their log-probabilities [B, N] of B games.
 
-        From adjacency [B, N, N], the agents' own part [N, B, .], obs [B, N, D], avail_actions and noise [B, N, A]; None
-        stands for: all available, and the likeliest ones.
+        From adjacency [B, N, N], the actor's features of these games, obs [B, N, D], avail_actions and noise [B, N, A];
+        None stands for: all available, and the likeliest ones.
 
         All agents choose at once, at first as if they had no parents, then on what their parents chose in the pass
         before. The noise stays the same, so an agent whose parents have settled has settled one pass later: an agent of
@@ -179,19 +196,25 @@ class DAGMAC(BasicMAC):
             return evaluation._replace(adjacency=adjacency, dag_stats=stats)
         dag = self.rebuild(batch, fraction, generators)
         adjacency = dag.adjacency  # [B*T, N, N]
-        own = self.encode_batch(batch)  # [N, B*T, .]
+        own = self.encode_batch(batch)
         parent_actions = self.parent_actions(dag, own, batch, generators)  # [B*T, N]
         logits = self.local_logits(adjacency, own, batch["obs"].flatten(0, 1), parent_actions)
         evaluation = self.score(logits, batch)
         stats = self.dag_stats(adjacency, own, logits, batch) if with_stats else None
         shape = batch["filled"].shape  # B, T
-        order_log_prob = None if dag.order_log_prob is None else dag.order_log_prob.view(shape)
-        return evaluation._replace(
-            adjacency=adjacency.unflatten(0, shape), order_log_prob=order_log_prob, dag_stats=stats
-        )
+        if dag.order_log_prob is not None:
+            evaluation = evaluation._replace(order_log_prob=dag.order_log_prob.view(shape))
+        if dag.edge_actions is not None:
+            chosen = dag.edge_actions
+            evaluation = evaluation._replace(
+                edge_log_prob=chosen.log_prob.unflatten(0, shape),
+                edge_entropy=chosen.entropy.unflatten(0, shape),
+                edge_probability=chosen.probability.unflatten(0, shape),
+            )
+        return evaluation._replace(adjacency=adjacency.unflatten(0, shape), dag_stats=stats)
 
     @torch.no_grad()
-    def parent_actions(self, dag: DAG, own: Tensor, batch: EpisodeBatch, generators: Generators) -> Tensor:
+    def parent_actions(self, dag: DAG, own: Features, batch: EpisodeBatch, generators: Generators) -> Tensor:
         """The actions [B*T, N] that children see of their parents: the recorded ones or, on request, new samples."""
         if self.options.dag.parent_actions == "recorded":
             return batch["actions"].flatten(0, 1)
@@ -199,17 +222,15 @@ class DAGMAC(BasicMAC):
         noise = gumbel_noise((*obs.shape[:2], self.info.n_actions), generators["actions_resample"], obs.device)
         return self.act_along(dag.adjacency, own, obs, self.avail_actions(batch), noise)[0]
 
-    def local_logits(self, adjacency: Tensor, own: Tensor, obs: Tensor, actions: Tensor) -> Tensor:
+    def local_logits(self, adjacency: Tensor, own: Features, obs: Tensor, actions: Tensor) -> Tensor:
         """Logits [N, M, A] of every pi^i(. | o^i, a^{P^i}) in M steps whose joint actions are known.
 
-        adjacency [M, N, N], the agents' own part [N, M, .], obs [M, N, D], actions [M, N].
+        adjacency [M, N, N], the actor's features of these steps, obs [M, N, D], actions [M, N].
         """
         if self.is_independent:
             return self.actor.logits(own)
         inputs = self.message_inputs(obs, actions).transpose(0, 1)  # [N, M, .]
-        messages = self.actor.listening.messages(inputs)  # [N, M, .]
-        aggregated = self.actor.listening.aggregate_parents(adjacency, messages)  # [N, M, .]
-        return self.actor.logits(own, aggregated)
+        return self.actor.logits(own, self.actor.from_parents(adjacency, inputs))
 
     def rebuild(self, batch: EpisodeBatch, fraction: float, generators: Generators) -> DAG:
         """The DAGs of recorded steps from present logits and recorded (or, on request, fresh) noise."""
@@ -219,11 +240,12 @@ class DAGMAC(BasicMAC):
             noise = {name: batch[name].flatten(0, 1) for name in self.dag.noise_shapes()}
         else:
             noise = self.dag.draw_noise(len(obs), self.noise_scale(fraction), generators["dag_resample"])
-        recorded_order = batch["dag_order"].flatten(0, 1) if self.dag.records_order else None  # [B*T, N]
-        return self.generate(obs, state, noise, fraction, recorded_order)
+        order = batch["dag_order"].flatten(0, 1) if self.dag.records_order else None  # [B*T, N]
+        edges = batch["dag_edges"].flatten(0, 1) if self.dag.edges_are_actions else None  # [B*T, N, N]
+        return self.generate(obs, state, noise, fraction, order, edges)
 
     @torch.no_grad()
-    def dag_stats(self, adjacency: Tensor, own: Tensor, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
+    def dag_stats(self, adjacency: Tensor, own: Features, logits: Tensor, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Facts of M = B*T DAGs and of what they change in the policy, [B, T] each; see docs/bn_mappo.md."""
         avail = self.avail_actions(batch)
         with_parents = self.masked(logits, avail).log_softmax(0)  # [A, B*T, N]

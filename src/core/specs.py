@@ -20,6 +20,20 @@ class EnvRecord(NamedTuple):
     action_names: tuple[str, ...] = ()  # by number; empty: they have none
 
 
+class EntityGroup(NamedTuple):
+    """Things of one kind that each agent's observation shows side by side, `width` entries each: its enemies, say."""
+
+    name: str  # such as "enemies"
+    start: int  # entry of the observation where the first of them begins
+    size: int  # how many there are
+    width: int
+    first_target: int | None = None  # the action aimed at the first of them; the others follow. None: none is
+    targeted_by: tuple[int, ...] = ()  # agents that aim those actions at this group
+    are_agents: bool = False  # the other agents, by number; then actions count all agents, the acting one included
+    seen: int | None = None  # which of the `width` entries is above 0 iff the thing is seen; None: not told
+    distance: int | None = None  # ... is its distance, in any unit, 0 where it is not seen; None: not told
+
+
 class EnvInfo(NamedTuple):
     """Facts of an environment, fixed for a run."""
 
@@ -32,6 +46,7 @@ class EnvInfo(NamedTuple):
     layout: tuple[int, int] | None = None  # rows and columns, where the agents stand on a grid (for pictures)
     n_rewards: int = 1  # 1: one reward of the team, [B]; n_agents: one reward an agent, [B, N]
     agents_leave: bool = False  # False: all agents are there in every step, and `active` is None
+    entities: tuple[EntityGroup, ...] = ()  # what observations show of things of a kind; agent=entity needs it
     record: EnvRecord = EnvRecord()
 
 

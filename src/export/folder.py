@@ -16,7 +16,7 @@ from bn_mappo.core.specs import EnvInfo
 from bn_mappo.export import parity
 from bn_mappo.export.assignment import MOST_AGENTS
 from bn_mappo.export.games import play
-from bn_mappo.export.graphs import dag_graph, message_dim, message_graph, policy_graph, sees_last_action
+from bn_mappo.export.graphs import dag_graph, message_graph, policy_graph, sees_last_action
 from bn_mappo.export.model_card import model_card
 from bn_mappo.export.origin import origin_of, shown_config
 from bn_mappo.export.recording import ReferenceRecorder, Steps
@@ -167,7 +167,7 @@ def write_agent(
     communication = None
     if communicates:
         assert isinstance(mac, DAGMAC), "check_communication has refused others"
-        message = writer.write(message_graph(mac, agent), folder)
+        message = writer.write_again("message", folder) or writer.write(message_graph(mac), folder)
         dag = writer.write_again("dag", folder) or writer.write(dag_graph(mac), folder)
         communication = _communication(mac, agent, message, dag, steps)
     names = info.record.action_names or tuple(f"action {number}" for number in range(info.n_actions))
@@ -189,7 +189,7 @@ def write_agent(
 
 
 def _communication(mac: DAGMAC, agent: int, message: NetworkFile, dag: NetworkFile, steps: Steps) -> Communication:
-    width = message_dim(mac)
+    width = mac.message_dim
     shares = steps.adjacency[:, :, agent].mean(0)  # [N]
     parents = {
         str(j): Parent(share_of_steps=float(shares[j]), bytes_a_message=FLOAT_BYTES * width)

@@ -12,7 +12,7 @@ from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.export.assignment import AssignedOrders
-from bn_mappo.export.narrowing import narrowed
+from bn_mappo.export.narrowing import AgentView
 from bn_mappo.export.runtime.contract import Port
 from bn_mappo.modules.action_selectors import choose
 from bn_mappo.modules.dag.permutation import SinkhornOrders
@@ -28,6 +28,7 @@ class Graph(NamedTuple):
     example: dict[str, Tensor]  # inputs by name
     inputs: list[Port]
     outputs: list[Port]
+    kind: str  # networks of one kind differ in the values of their weights alone
 
 
 class AgentPolicy(nn.Module):
@@ -35,7 +36,7 @@ class AgentPolicy(nn.Module):
 
     def __init__(self, mac: BasicMAC, agent: int, communicates: bool):
         super().__init__()
-        self.mac = narrowed(mac, agent, communicates)
+        self.view = AgentView(mac, agent, communicates)
 
     def forward(
         self,
@@ -48,36 +49,33 @@ class AgentPolicy(nn.Module):
     ) -> tuple[Tensor, ...]:
         """obs [B, D], avail_actions [B, A], last_action [B], hidden [B, H], messages [B, N, M], parents [B, N] ->
         logits [B, A], action [B] and, of a recurrent agent, next_hidden [B, H]."""
-        n_rows = obs.shape[0]
-        before = obs.new_zeros(n_rows, 1, 0) if hidden is None else hidden.unsqueeze(1)  # [B, 1, H]
-        taken = None if last_action is None else last_action.view(n_rows, 1, 1)  # [B, 1, 1]
-        starts = obs.new_zeros(n_rows, 1)  # [B, 1]: whoever runs the agent sets its state to zeros at the start
-        own, after = self.mac.encode(obs.view(n_rows, 1, 1, -1), taken, before, starts)  # [1, B, .], [B, 1, H]
-        if messages is None or parents is None:
-            logits = self.mac.actor.logits(own)  # [1, B, A]
-        else:
-            listening = self.mac.actor.listening
-            aggregated = listening.aggregate_parents(parents.unsqueeze(-1), messages.transpose(0, 1))  # [1, B, .]
-            logits = self.mac.actor.logits(own, aggregated)  # [1, B, A]
-        masked = self.mac.masked(logits, None if avail_actions is None else avail_actions.unsqueeze(1))  # [A, B, 1]
-        result = (masked.squeeze(-1).T, choose(masked, None).squeeze(-1))
-        return result if hidden is None else (*result, after.squeeze(1))
+        view, mac = self.view, self.view.mac
+        before = view.spread(obs.new_zeros(obs.shape[0], 0) if hidden is None else hidden)  # [B, rows, H]
+        taken = None if last_action is None else view.spread(last_action).unsqueeze(1)  # [B, 1, rows]
+        starts = obs.new_zeros(obs.shape[0], 1)  # [B, 1]: whoever runs the agent sets its state to zeros at the start
+        own, after = mac.encode(view.spread(obs).unsqueeze(1), taken, before, starts)  # of [rows, B, .], [B, rows, H]
+        from_parents = None
+        if messages is not None and parents is not None:
+            from_parents = mac.actor.from_parents(view.adjacency(parents), messages.transpose(0, 1))  # [rows, B, .]
+        avail = None if avail_actions is None else view.spread(avail_actions, fill=True)  # [B, rows, A]
+        masked = mac.masked(mac.actor.logits(own, from_parents), avail)[..., view.row]  # [A, B]
+        result = (masked.T, choose(masked, None))
+        return result if hidden is None else (*result, after[:, view.row])
 
 
 class AgentMessage(nn.Module):
-    """What an agent tells its children of the action that it has chosen."""
+    """What an agent tells its children: the action that it has chosen, one-hot, and what it observes where it does."""
 
-    def __init__(self, mac: DAGMAC, agent: int):
+    action_codes: Tensor
+
+    def __init__(self, mac: DAGMAC):
         super().__init__()
-        self.mac = narrowed(mac, agent, communicates=True)
+        self.register_buffer("action_codes", mac.action_codes.cpu().clone())  # [A, A]
 
     def forward(self, action: Tensor, obs: Tensor | None = None) -> Tensor:
         """action [B], obs [B, D] where it is sent too -> message [B, M]."""
-        assert isinstance(self.mac, DAGMAC)
-        own = action.new_zeros(action.shape[0], 0) if obs is None else obs
-        inputs = self.mac.message_inputs(own, action)  # [B, .]
-        message: Tensor = self.mac.actor.listening.messages(inputs.unsqueeze(0)).squeeze(0)  # [B, M]
-        return message
+        one_hot = self.action_codes[action]  # [B, A]
+        return one_hot if obs is None else torch.cat([one_hot, obs], dim=-1)
 
 
 class TeamDAG(nn.Module):
@@ -141,10 +139,13 @@ def policy_graph(mac: BasicMAC, agent: int, communicates: bool) -> Graph:
         ports.append((Port(name="hidden", dtype="float32", shape=shape, meaning=meaning), torch.zeros(ROWS, width)))
         outputs.append(Port(name="next_hidden", dtype="float32", shape=shape, meaning="hidden of the next step"))
     if communicates:
-        ports += _from_parents(info, message_dim(mac))
+        assert isinstance(mac, DAGMAC), "other controllers have no DAG"
+        ports += _from_parents(info, mac.message_dim)
     example = {port.name: tensor for port, tensor in ports}
     inputs = [port for port, _ in ports]
-    return Graph("policy", AgentPolicy(mac, agent, communicates), example, inputs, outputs)
+    module = AgentPolicy(mac, agent, communicates)
+    kind = "policy" if module.view.is_cut else f"policy of agent {agent}"  # else its row is part of the graph
+    return Graph("policy", module, example, inputs, outputs, kind)
 
 
 def _from_parents(info: EnvInfo, width: int) -> list[tuple[Port, Tensor]]:
@@ -164,16 +165,16 @@ def _from_parents(info: EnvInfo, width: int) -> list[tuple[Port, Tensor]]:
     return [(messages, torch.zeros(*shape, width)), (parents, torch.zeros(shape))]
 
 
-def message_graph(mac: DAGMAC, agent: int) -> Graph:
-    """What one agent sends."""
+def message_graph(mac: DAGMAC) -> Graph:
+    """What an agent sends."""
     info = mac.info
     inputs = [Port(name="action", dtype="int64", shape=["batch"], meaning="the action that the agent has chosen")]
     example = {"action": torch.zeros(ROWS, dtype=torch.int64)}
     if mac.options.dag.parent_inputs == "actions_and_obs":
         inputs.append(Port(name="obs", dtype="float32", shape=["batch", info.obs_dim], meaning="its observation"))
         example["obs"] = torch.zeros(ROWS, info.obs_dim)
-    output = Port(name="message", dtype="float32", shape=["batch", message_dim(mac)], meaning="for every child alike")
-    return Graph("message", AgentMessage(mac, agent), example, inputs, [output])
+    output = Port(name="message", dtype="float32", shape=["batch", mac.message_dim], meaning="for every child alike")
+    return Graph("message", AgentMessage(mac), example, inputs, [output], "message")
 
 
 def dag_graph(mac: DAGMAC) -> Graph:
@@ -190,12 +191,7 @@ def dag_graph(mac: DAGMAC) -> Graph:
         shape=["batch", info.n_agents, info.n_agents],
         meaning="[b, j, i] == 1: agent j is a parent of agent i, acts before it, and sends it its message",
     )
-    return Graph("dag", TeamDAG(mac), {"context": torch.zeros(ROWS, *shape)}, [context], [adjacency])
-
-
-def message_dim(mac: BasicMAC) -> int:
-    """M, the float32 numbers of one message."""
-    return int(mac.actor.listening.message_dim)
+    return Graph("dag", TeamDAG(mac), {"context": torch.zeros(ROWS, *shape)}, [context], [adjacency], "dag")
 
 
 def sees_last_action(mac: BasicMAC) -> bool:

@@ -24,13 +24,13 @@ SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
 
 
 class NetworkWriter:
-    """Writes the networks of one team. Keeps the ONNX graph of each kind of network: agents differ in the values of
-    their weights alone, and torch takes a second for every graph. Parity with the controller is checked afterwards."""
+    """Writes the networks of one team. Keeps the ONNX graph of each kind of network, in which agents differ by the
+    values of their weights alone: torch takes a second for every graph."""
 
     def __init__(self, file_format: Format):
         """ConfigError where a package that this format needs is not installed."""
         self.file_format: Format = file_format
-        self.graphs: dict[str, Any] = {}  # onnx_ir.Model by the name of the network
+        self.graphs: dict[str, Any] = {}  # onnx_ir.Model by kind of network
         self.written: dict[str, tuple[Path, NetworkFile]] = {}  # the last file of each name
         for name in ("onnx", "onnxscript", "onnxruntime") if file_format == "onnx" else ():
             load(name)
@@ -39,7 +39,7 @@ class NetworkWriter:
         """NAME.onnx or NAME.pt2 in the folder; ConfigError where torch cannot trace the network."""
         path = folder / f"{graph.name}{SUFFIXES[self.file_format]}"
         try:
-            with warnings.catch_warnings(), quiet():
+            with warnings.catch_warnings(), quiet(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 if self.file_format == "torch":
                     torch.export.save(trace(graph), path)
@@ -65,9 +65,9 @@ class NetworkWriter:
 
     def _write_onnx(self, graph: Graph, path: Path) -> None:
         onnx_ir, optimizer = load("onnx_ir"), load("onnxscript.optimizer")
-        if graph.name not in self.graphs:
-            self.graphs[graph.name] = to_onnx(graph)
-        model = onnx_ir.from_proto(onnx_ir.to_proto(self.graphs[graph.name]))  # a copy
+        if graph.kind not in self.graphs:
+            self.graphs[graph.kind] = to_onnx(graph)
+        model = onnx_ir.from_proto(onnx_ir.to_proto(self.graphs[graph.kind]))  # a copy
         values = {**dict(graph.module.named_parameters()), **dict(graph.module.named_buffers())}
         for name, initializer in model.graph.initializers.items():
             if name in values:

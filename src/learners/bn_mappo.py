@@ -37,12 +37,13 @@ class BNMAPPOLearner(PPOLearner):
 
     The DAG networks are part of the controller: the same optimiser and the same gradient clipping as the actor. Where
     the order is an action (dag.permutation=plackett_luce), it has a clipped surrogate of its own with the team's
-    advantage, as an agent has.
+    advantage, as an agent has. Where the edges are actions (dag.edges=bernoulli), the choice of each agent's parents
+    has one, with the agent's advantage, and an entropy bonus; the density is then the expected one.
     """
 
     Options = BNMAPPOOptions
     options: BNMAPPOOptions
-    extra_losses: ClassVar[frozenset[str]] = frozenset({"dag_order"})
+    extra_losses: ClassVar[frozenset[str]] = frozenset({"dag_order", "dag_edges"})
 
     def __init__(self, options: BNMAPPOOptions, info: EnvInfo, mac: BasicMAC, generators: Generators):
         if not isinstance(mac, DAGMAC):
@@ -58,8 +59,9 @@ class BNMAPPOLearner(PPOLearner):
         eta, alpha = self.options.annealing.eta(fraction), self.options.annealing.alpha(fraction)
         loss = evaluation.log_prob.new_zeros(())
         statistics: Statistics = {}
+        edges = evaluation.adjacency if evaluation.edge_probability is None else evaluation.edge_probability
         if alpha > 0:
-            loss = alpha * (masked_mean(density(evaluation.adjacency), batch["filled"]) - eta).abs()
+            loss = alpha * (masked_mean(density(edges), batch["filled"]) - eta).abs()
         if evaluation.dag_stats is not None:
             statistics = {name: masked_mean(values, batch["filled"]) for name, values in evaluation.dag_stats.items()}
             statistics |= {"dag_eta": loss.new_tensor(eta), "dag_alpha": loss.new_tensor(alpha)}
@@ -78,4 +80,17 @@ class BNMAPPOLearner(PPOLearner):
             statistics["dag_order_ratio_error"] = ((ratio - 1).abs() * weight).amax()
             if evaluation.dag_stats is not None:
                 statistics["dag_order_entropy"] = -masked_mean(log_prob.detach(), weight)  # from the orders drawn
+        if evaluation.edge_log_prob is not None and evaluation.edge_entropy is not None:
+            surrogate, ratio = clipped_surrogate(
+                evaluation.edge_log_prob,
+                batch["dag_edge_log_prob"],
+                targets.advantage,
+                normalised(targets.weight),
+                self.options.eps_clip,
+            )
+            entropy = (evaluation.edge_entropy * normalised(targets.weight)).sum()
+            loss = loss - surrogate - self.options.entropy_coef(fraction) * entropy
+            statistics["dag_edge_ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
+            if evaluation.dag_stats is not None:
+                statistics["dag_edge_entropy"] = entropy.detach()
         return loss, statistics

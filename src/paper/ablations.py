@@ -81,11 +81,11 @@ def ablation_cells(names: Sequence[str], seeds: range, t_max: int) -> list[Cell]
     ]
 
 
-def make_ablations(cells: Sequence[Cell], folder: Path, workers: int) -> list[Cell]:
+def make_ablations(cells: Sequence[Cell], folder: Path, processes: int) -> list[Cell]:
     """Run what is missing, then write the files from all finished runs; returns the cells that failed."""
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    failed = run_grid(cells, folder / "runs", workers)
+    failed = run_grid(cells, folder / "runs", processes)
     panel = aloha_panel()
     curves = collect(panel, cells, folder / "runs")
     if curves:

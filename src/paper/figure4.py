@@ -3,23 +3,29 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from bn_mappo.analysis.comparison import Estimate, interquartile_mean, probability_of_improvement
+import numpy as np
+
+from bn_mappo.analysis.comparison import Contest, Estimate, contest, interquartile_mean
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.analysis.report import references
 from bn_mappo.config.schema import validate
-from bn_mappo.paper.figure4_plan import Panel
+from bn_mappo.core.errors import unknown
+from bn_mappo.paper.figure4_plan import Panel, aloha_panel, coordination_panel
 from bn_mappo.paper.figure4_plot import draw_figure4
 from bn_mappo.paper.grid import Cell, run_grid
 from bn_mappo.paper.results import Curves, collect, write_csv, write_marl_eval
+from bn_mappo.paper.smac_plan import ENV, smac_panel
 
 CLAIM = (
     "The paper's claim (its section 7 and figure 4): without regularisation, context-aware DAGs do best on the "
-    "Coordination Game with N = 2, equal full ones with N = 5 and on Aloha, and all of them beat uncorrelated agents."
+    "Coordination Game with N = 2, equal full ones with N = 5 and on Aloha, and all of them beat uncorrelated agents. "
+    "On 6h_vs_8z they become almost full, and on MMM2 have about 70 % of the edges."
 )
 
 
@@ -30,28 +36,65 @@ class Comparison(NamedTuple):
     metric: str
     better: str
     worse: str
-    probability: Estimate
+    contest: Contest
 
     @property
     def verdict(self) -> str:
-        """'better' only where the interval of the probability lies above one half."""
-        if self.probability.low > 0.5:
+        """'better' only where the interval of the probability lies on one side of one half."""
+        if self.contest.outcome > 0:
             return f"{self.better} is better than {self.worse}"
-        if self.probability.high < 0.5:
+        if self.contest.outcome < 0:
             return f"{self.worse} is better than {self.better}"
         return "undecided"
 
+    def as_json(self) -> dict[str, object]:
+        """For a summary; a p-value that is not there is null."""
+        p_value = None if np.isnan(self.contest.p_value) else self.contest.p_value
+        return {
+            **{name: getattr(self, name) for name in ("panel", "metric", "better", "worse")},
+            "probability": self.contest.probability._asdict(),
+            "p_value": p_value,
+            "verdict": self.verdict,
+            "remark": self.contest.remark,
+        }
 
-def make_figure4(panels: Sequence[Panel], cells: dict[str, list[Cell]], folder: Path, workers: int) -> list[Cell]:
-    """Run what is missing, then write the files from all finished runs; returns the cells that failed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    def as_row(self) -> list[str]:
+        """For a report, under COMPARISON_HEADER."""
+        p_value = "" if np.isnan(self.contest.p_value) else f"{self.contest.p_value:.3g}"
+        verdict = f"{self.verdict} ({self.contest.remark})" if self.contest.remark else self.verdict
+        return [self.metric, self.better, self.worse, str(self.contest.probability), p_value, verdict]
+
+
+COMPARISON_HEADER = ("metric", "X", "Y", "P(X > Y) over pairs of seeds", "p of the rank test", "verdict")
+
+
+def panels(
+    env: str, n_agents: Sequence[int], maps: Sequence[str], preset: str | None, settings: Sequence[str]
+) -> list[Panel]:
+    """The panels of one command; `settings`, KEY=VALUE, hold for all of its runs."""
+    if env == "aloha":
+        found = [aloha_panel()]
+    elif env == "coordination_game":
+        found = [coordination_panel(n) for n in n_agents]
+    elif env == ENV:
+        return [smac_panel(name, preset, settings) for name in maps]
+    else:
+        raise unknown("environment", env, ["aloha", "coordination_game", ENV])
+    return [replace(panel, settings=tuple(settings)) for panel in found]
+
+
+def make_figure4(
+    panels: Sequence[Panel], cells: Sequence[Cell], folder: Path, runs: Path, processes: int
+) -> list[Cell]:
+    """Run what is missing, then write the files from all finished runs; returns the cells that failed.
+
+    Each cell has the key of its panel as its place below `runs`.
+    """
     started = time.perf_counter()
-    failed: list[Cell] = []
-    curves: list[Curves] = []
-    for panel in panels:
-        failed += run_grid(cells[panel.key], folder / "runs" / panel.key, workers)
-        curves += collect(panel, cells[panel.key], folder / "runs" / panel.key)
+    failed = run_grid(cells, runs, processes)
+    curves = [c for panel in panels for c in collect(panel, [x for x in cells if x.place == panel.key], runs)]
     if curves:
+        folder.mkdir(parents=True, exist_ok=True)
         write_figure4(panels, curves, folder, time.perf_counter() - started)
     return failed
 
@@ -76,9 +119,7 @@ def write_figure4(panels: Sequence[Panel], curves: list[Curves], folder: Path, s
             | estimate._asdict()
             for (panel, variant, metric), estimate in finals.items()
         ],
-        "comparisons": [
-            {**c._asdict(), "probability": c.probability._asdict(), "verdict": c.verdict} for c in comparisons
-        ],
+        "comparisons": [c.as_json() for c in comparisons],
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
     (folder / "report.md").write_text(render_report(panels, curves, finals, comparisons, marks, origin, seconds))
@@ -89,17 +130,18 @@ def compare(curves: Sequence[Curves]) -> list[Comparison]:
     comparisons = []
     for x, y in combinations(curves, 2):
         for metric in x.values.keys() & y.values.keys() if x.panel.key == y.panel.key else ():
-            probability = probability_of_improvement(x.final(metric), y.final(metric))
-            comparisons.append(Comparison(x.panel.key, metric, x.variant, y.variant, probability))
+            result = contest(x.final(metric), y.final(metric))
+            comparisons.append(Comparison(x.panel.key, metric, x.variant, y.variant, result))
     return comparisons
 
 
 def panel_references(panel: Panel) -> dict[str, float]:
-    """Returns of scripted policies, where the panel shows returns."""
-    if panel.metrics[0].name != "test_return_mean":
+    """What scripted policies earn by the panel's first metric, where they have it."""
+    quantity = panel.metrics[0].name.removeprefix("test_").removesuffix("_mean")
+    if quantity not in ("return", "battle_won"):
         return {}
     known = references(validate(panel.cells(range(1), ("uncorrelated",))[0].settings()))
-    return {name: means["return"] for name, means in known.items()}
+    return {name: means[quantity] for name, means in known.items()}
 
 
 def render_report(
@@ -140,7 +182,6 @@ def _panel_sections(
         estimates = [finals.get((panel.key, c.variant, m.name), "the same DAG") for m in metrics]
         seeds = f"{len(c.seeds)} ({c.seeds[0]} to {c.seeds[-1]})"
         rows.append([c.variant, seeds, *map(str, estimates), f"{c.density[:, -1].mean():.2f}"])
-    pairs = [[c.metric, c.better, c.worse, str(c.probability), c.verdict] for c in comparisons]
     policies = "; ".join(f"{name} {value:.2f}" for name, value in marks.items())
     return [
         f"## {panel.title}",
@@ -149,7 +190,7 @@ def _panel_sections(
         "mean of the DAGs in training at the end.",
         table(["variant", "seeds", *(m.label for m in metrics), "density"], rows),
         *([f"Scripted policies: {policies}."] if marks else []),
-        table(["metric", "X", "Y", "P(X > Y) over pairs of seeds", "verdict"], pairs),
+        table(COMPARISON_HEADER, [c.as_row() for c in comparisons]),
     ]
 
 

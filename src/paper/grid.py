@@ -12,14 +12,16 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from bn_mappo.config.loading import load_layers, load_preset, merge, overlay
+from bn_mappo.config.loading import check_keys, default_values, load_layers, load_preset, merge, overlay
 from bn_mappo.config.schema import validate
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.nested import differences, flatten
 from bn_mappo.core.progress import progress
 from bn_mappo.envs.adapters.backends import settle
-from bn_mappo.envs.registry import fill_env_args
+from bn_mappo.envs.registry import describe, fill_env_args
+from bn_mappo.tracking.files import read_json
 from bn_mappo.tracking.metrics import read_metrics
+from bn_mappo.training.checkpoint import checkpoints
 
 MAIN = Path(__file__).resolve().parents[1] / "main.py"
 CELL_FILE = "settings.json"
@@ -37,16 +39,28 @@ class Cell:
     t_max: int  # environment steps
     overrides: tuple[str, ...] = ()  # KEY=VALUE
     preset: str | None = None  # of src/config/presets
+    place: str = ""  # folder below the root of the grid, where the grid has several environments
 
     def folder(self, root: Path) -> Path:
         """Where its runs are recorded."""
-        return root / self.variant / f"seed_{self.seed}"
+        return root / self.place / self.variant / f"seed_{self.seed}"
 
-    def run_folder(self, root: Path) -> Path | None:
-        """The latest recorded run of this cell that has logged anything."""
+    def run_folders(self, root: Path) -> list[Path]:
+        """The recorded runs of this cell that have logged anything; a later one resumes the one before."""
         storage = self.folder(root) / "sacred" / self.config
         runs = [path for path in storage.glob("*/*") if path.name.isdigit() and read_metrics(path)]
-        return max(runs, key=lambda path: int(path.name), default=None)
+        return sorted(runs, key=lambda path: int(path.name))
+
+    def run_folder(self, root: Path) -> Path | None:
+        """The latest of them."""
+        return next(reversed(self.run_folders(root)), None)
+
+    def checkpoints(self, root: Path) -> dict[int, Path]:
+        """Its checkpoints by environment steps, from the first to the last."""
+        files: dict[int, Path] = {}
+        for folder in self.run_folders(root):
+            files |= checkpoints(folder)
+        return dict(sorted(files.items()))
 
     def rows(self, root: Path) -> list[dict[str, Any]]:
         """All that its latest run has logged."""
@@ -65,8 +79,9 @@ class Cell:
     def settings(self) -> dict[str, Any]:
         """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
+        check_keys(given, default_values(), f"settings of {self.variant}")
         layers = load_layers(self.config, self.env_config)
-        preset = load_preset(self.preset, self.env_config, merge(layers, given)) if self.preset else {}
+        preset = load_preset(self.preset, self.env_config, layers, given) if self.preset else {}
         values = overlay(merge(layers, preset), given)
         values["env_args"] = fill_env_args(values["env"], values["env_args"])
         settled = settle(values).values
@@ -88,20 +103,41 @@ class Cell:
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:
-    """ConfigError where a setting is wrong, or a cell's folder holds a run made with others: they must not be mixed."""
+    """ConfigError where a setting is wrong, or a cell's folder holds a run made with others: they must not be mixed.
+
+    A key that is younger than the run has had its default, as wherever a recorded run is read.
+    """
+    defaults = flatten(default_values())
     for cell in cells:
         path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
         before = flatten(json.loads(path.read_text())) if path.exists() else now
+        before = {key: defaults[key] for key in now.keys() - before.keys() if key in defaults} | before
         changed = ", ".join(f"{key}: {old} -> {new}" for key, (old, new) in differences(before, now).items())
         if changed:
             raise ConfigError(
                 f"{cell.folder(root)} holds a run made with other settings ({changed}). "
                 "Give another --output, or delete that folder"
             )
+        check_rules(cell, root)
 
 
-def run_grid(cells: Sequence[Cell], root: Path, workers: int) -> list[Cell]:
-    """Run what is not done yet, `workers` at a time, with progress; returns the cells that failed.
+def check_rules(cell: Cell, root: Path) -> None:
+    """ConfigError where a cell's run was played by other rules than those that its environment follows now."""
+    folder = cell.run_folder(root)
+    if folder is None:
+        return
+    settings, info = cell.settings(), folder / "info.json"
+    recorded = read_json(info).get("environment", {}) if info.exists() else {}
+    there, here = recorded.get("rules"), describe(settings["env"], settings["env_args"]).get("rules")
+    if there != here:
+        raise ConfigError(
+            f"{folder} was played by the rules {there or 'before 2'} of {settings['env']}, which has the rules {here} "
+            "now. Give another --output, or delete that folder"
+        )
+
+
+def run_grid(cells: Sequence[Cell], root: Path, processes: int) -> list[Cell]:
+    """Run what is not done yet, so many at a time, with progress; returns the cells that failed.
 
     Each cell's output is in its `log.txt`. Ended by Ctrl-C or an error, it lets the running cells write a checkpoint.
     """
@@ -116,7 +152,7 @@ def run_grid(cells: Sequence[Cell], root: Path, workers: int) -> list[Cell]:
     with progress(total) as report:
         try:
             while waiting or running:
-                while waiting and len(running) < workers:
+                while waiting and len(running) < processes:
                     cell = waiting.pop()
                     running[cell] = start(cell, root)
                 time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -158,9 +194,10 @@ def report_steps(
     gained = 0
     for cell in known:
         if cell not in waiting and known[cell] < cell.t_max:
-            now = max(cell.steps_done(root), known[cell])
+            most = cell.t_max - (cell in running)  # until it has ended, it is not done
+            now = max(min(cell.steps_done(root), most), known[cell])
             gained, known[cell] = gained + now - known[cell], now
     done = len(known) - len(waiting) - len(running) - len(failed)
-    names = ", ".join(f"{cell.variant} {cell.seed}" for cell in running) or "none"
+    names = ", ".join(f"{cell.place} {cell.variant} {cell.seed}".strip() for cell in running) or "none"
     trouble = f", {len(failed)} failed" if failed else ""
     report(gained, f"{done} of {len(known)} runs done{trouble}, running: {names}")

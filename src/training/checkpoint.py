@@ -52,6 +52,11 @@ def save_checkpoint(folder: Path, t_env: int, content: dict[str, Any]) -> Path:
     return write_whole(checkpoint_file(folder, t_env), content_bytes.getbuffer())
 
 
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """All checkpoints below a folder by their environment steps."""
+    return {int(path.stem.removeprefix(PREFIX)): path for path in folder.rglob(f"{PREFIX}*{SUFFIX}")}
+
+
 def find_checkpoint(given: str, load_step: int) -> Path:
     """The checkpoint that checkpoint_path and load_step mean: a file, or the latest (or a named) one of a run."""
     path = Path(given)

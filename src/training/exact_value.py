@@ -68,18 +68,25 @@ def joint_policy(mac: BasicMAC, model: TabularModel, generators: Generators, fra
         noise = mac.draw_noise(n_states * draws, generators, fraction)
         noise = {name: value if n_dags else torch.zeros_like(value) for name, value in noise.items()}
         batch = every_choice(mac, model.observation, actions, noise, draws)
-        if isinstance(mac, DAGMAC) and mac.dag.records_order:
-            batch = batch.with_fields(dag_order=orders(mac, batch, fraction))
+        if isinstance(mac, DAGMAC):
+            batch = batch.with_fields(**recorded_dags(mac, batch, fraction))
         log_prob = mac.evaluate(batch, fraction, generators).log_prob.sum(-1)  # [S * draws, K]
         joint += log_prob.double().exp().view(n_states, draws, -1).sum(1).T.cpu().numpy()
     return (joint / n_draws).reshape(*game.n_actions, n_states)
 
 
-def orders(mac: DAGMAC, batch: EpisodeBatch, fraction: float) -> torch.Tensor:
-    """The orders [B, K, N] that agents would act in; all steps of a game have the same state and DAG noise."""
+def recorded_dags(mac: DAGMAC, batch: EpisodeBatch, fraction: float) -> dict[str, torch.Tensor]:
+    """What a batch records of the DAGs that agents would act along; all steps of a game have one state and DAG noise.
+
+    Orders [B, K, N] and edges [B, K, N, N], where the generator records them.
+    """
     noise = {name: batch[name][:, 0] for name in mac.dag.noise_shapes()}
-    order = mac.generate(batch["obs"][:, 0], batch["state"][:, 0], noise, fraction).order  # [B, N]
-    return order.unsqueeze(1).expand_as(batch["actions"])
+    dag = mac.generate(batch["obs"][:, 0], batch["state"][:, 0], noise, fraction)
+    fields = {"dag_order": dag.order} if mac.dag.records_order else {}
+    if dag.edge_actions is not None:
+        fields["dag_edges"] = dag.edge_actions.edges
+    n_steps = batch["actions"].shape[1]
+    return {name: value.unsqueeze(1).expand(-1, n_steps, *value.shape[1:]) for name, value in fields.items()}
 
 
 def every_choice(

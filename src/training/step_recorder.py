@@ -21,8 +21,9 @@ class StepRecorder(StepObserver):
     `columns` returns arrays with the K steps of all episodes on the first axis:
 
     episode [K], step [K]; actions [K, N]; adjacency [K, N, N] uint8, row: parent; avail_actions [K, N, A] where the
-    environment masks; and all of `env.diagnostics()`. The episodes are numbered in the order in which they ended, which
-    is that of what `evaluate` returns.
+    environment masks; order [K, N], where agents act along a DAG: order[k, r] is the agent that acts r-th; and all of
+    `env.diagnostics()`. The episodes are numbered in the order in which they ended, which is that of what `evaluate`
+    returns.
     """
 
     def __init__(self, env: VecEnv):
@@ -45,6 +46,8 @@ class StepRecorder(StepObserver):
         none = np.zeros((n_games, n_agents, n_agents))
         adjacency = none if selection.adjacency is None else selection.adjacency.cpu().numpy()
         here["adjacency"] = adjacency.astype(np.uint8)
+        if "dag_order" in selection.recorded:
+            here["order"] = selection.recorded["dag_order"].cpu().numpy()
         if step.avail_actions is not None:
             here["avail_actions"] = step.avail_actions.cpu().numpy()
         known = self.env.diagnostics()

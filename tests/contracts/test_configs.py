@@ -10,7 +10,7 @@ from bn_mappo.config.schema import validate
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.learners import REGISTRY as LEARNERS
-from bn_mappo.modules.agents.encoders import REGISTRY as AGENTS
+from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from helpers import make_config, make_rollout
@@ -44,8 +44,10 @@ SMALL = {"batch_size_run": 8, "segment_length": 6, "hidden_dim": 16, "test_nepis
 
 @pytest.mark.parametrize(("env", "preset"), PRESETS)
 def test_every_preset_trains(env, preset):
-    config = make_config(env=env)
-    one_update(validate(merge(config.values(), load_preset(preset, env, config.values()), SMALL)))
+    layers = load_layers("bn_mappo", env)
+    given = {"env_args": {"backend": "skirmish"}} if env == "sc2" else {}
+    values = settle(overlay(merge(layers, load_preset(preset, env, layers, given)), given)).values
+    one_update(validate(merge(values, SMALL)))
 
 
 @pytest.mark.parametrize("map_name", ["MMM2", "6h_vs_8z"])
@@ -55,7 +57,7 @@ def test_the_papers_settings_on_its_maps(env, alg, map_name):
     """Mini-batches and the weights of the regulariser depend on the map; only bn_mappo_annealed has the latter."""
     given = {"env_args": {"map_name": map_name, **({"backend": "skirmish"} if env == "sc2" else {})}}
     layers = load_layers(alg, env)
-    preset = load_preset("paper", env, merge(layers, given))
+    preset = load_preset("paper", env, layers, given)
     values = settle(overlay(merge(layers, preset), given)).values
     config = validate(values)
     assert (config.env, config.runner, config.env_args["map_name"]) == ("skirmish", "vector", map_name)
@@ -86,13 +88,15 @@ def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batc
     settings = {"mac": mac, "learner": learner, "critic_type": critic_type, "agent": agent, "batch_size": mini_batch}
     order = "plackett_luce" if learner == "bn_mappo" else "identity"  # a learned order needs its own loss
     dag = {"dag__permutation": order} if mac == "dag_controller" else {}
-    one_update(make_config("mappo", **settings, **dag))
+    one_update(make_config("mappo", "skirmish" if agent == "entity" else "aloha", **settings, **dag))
 
 
 @pytest.mark.parametrize("context", ["obs", "state"])
 @pytest.mark.parametrize("generator", list(DAG_GENERATORS))
 def test_every_dag_generator_trains(generator, context):
     given = {"dag__adjacency": [[int(i > j) for i in range(10)] for j in range(10)]} if generator == "fixed" else {}
+    if generator == "distance":  # needs distances, in observations
+        given, context = {"env": "skirmish", "env_args__map_name": "3m"}, "obs"
     one_update(make_config(dag__generator=generator, dag__context=context, **given))
 
 

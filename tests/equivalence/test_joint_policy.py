@@ -11,7 +11,7 @@ from bn_mappo.data.batch import BatchRecorder, EpisodeBatch
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from helpers import make_config, make_rollout, train_updates
 
-CASES = ["full", "line", "random", "gumbel_sinkhorn", "plackett_luce"]  # generators, and the learned one's orders
+CASES = ["full", "line", "random", "gumbel_sinkhorn", "plackett_luce", "bernoulli"]  # the last three are learned
 FORMS = [
     {"fusion": fusion, "share_params": share_params, "share_heads": share_heads, "dag__parent_inputs": inputs}
     for fusion, inputs in (("input", "actions"), ("hidden", "actions"), ("encoded", "actions_and_obs"))
@@ -24,6 +24,8 @@ def trained(generator: str, n_updates: int = 8, **updates):
     settings = {"env_args__rows": 2, "env_args__columns": 2, "lr": 0.02}
     is_static = generator in DAG_GENERATORS
     dag = {"dag__generator": generator} if is_static else {"dag__generator": "learned", "dag__permutation": generator}
+    if generator == "bernoulli":  # edges and order are actions
+        dag |= {"dag__permutation": "plackett_luce", "dag__edges": "bernoulli"}
     config = make_config(**{**settings, **dag, **updates})
     return config, *train_updates(config, n_updates)
 
@@ -44,9 +46,13 @@ def one_state(rollout, n_copies: int) -> Step:
 def as_batch(mac, step: Step, actions: torch.Tensor, noise: dict) -> EpisodeBatch:
     """Recorded steps: one of each game."""
     recorder = BatchRecorder(mac.scheme(), len(actions), actions.device)
+    dag = mac.generate(step.obs, None, noise, 0.0)
     if mac.dag.records_order:
-        noise = {"dag_order": mac.generate(step.obs, None, noise, 0.0).order, **noise}
+        noise = {"dag_order": dag.order, **noise}
+    if dag.edge_actions is not None:
+        noise = {"dag_edges": dag.edge_actions.edges, **noise}
     log_probs = {"log_prob": torch.zeros_like(actions).float(), "dag_order_log_prob": torch.zeros(len(actions))}
+    log_probs["dag_edge_log_prob"] = log_probs["log_prob"]
     recorder.add({**step._asdict(), "actions": actions, **log_probs, **noise})
     return recorder.batch(torch.ones(len(actions), 1), mac.init_hidden(len(actions)))
 
@@ -111,8 +117,10 @@ def test_acting_and_evaluating_agree_and_the_ratio_is_one_before_every_first_ste
         generator, 4, agent=agent, env_args__episode_limit=4, obs_last_action=True, **form
     )
     assert max(row["first_ratio_error"] for row in statistics) < 1e-5
-    assert all((generator == "plackett_luce") == ("first_dag_order_ratio_error" in row) for row in statistics)
-    assert max(row.get("first_dag_order_ratio_error", 0.0) for row in statistics) < 1e-5
+    for name, cases in (("order", ("plackett_luce", "bernoulli")), ("edge", ("bernoulli",))):
+        error = f"first_dag_{name}_ratio_error"
+        assert all((generator in cases) == (error in row) for row in statistics)
+        assert max(row.get(error, 0.0) for row in statistics) < 1e-5
     assert statistics[-1]["ratio_error"] > 1e-3, "the policy did not move, so the test would not see a difference"
     batch = rollout.collect(0.5)
     with torch.no_grad():

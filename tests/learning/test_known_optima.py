@@ -43,6 +43,13 @@ def train(config) -> tuple[float, float]:
         ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "identity"}, 0.98, 1.0),
         ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "gumbel_sinkhorn"}, 0.98, 1.0),
         ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "plackett_luce"}, 0.98, 1.0),
+        ("bn_mappo", {"dag__permutation": "identity", "dag__edges": "bernoulli"}, 0.98, 1.0),
+        (  # from almost no edges: each that helps has to be found and kept
+            "bn_mappo",
+            {"dag__permutation": "identity", "dag__edges": "bernoulli", "dag__edge_bias": -3.0},
+            0.98,
+            1.0,
+        ),
     ],
 )
 def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):

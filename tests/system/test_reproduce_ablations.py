@@ -23,6 +23,7 @@ def test_each_differs_from_what_it_is_compared_with_in_its_own_settings_alone(na
     assert changed == {override.split("=")[0] for override in own} and changed
 
 
+@pytest.mark.slow
 def test_the_verdict_follows_the_interval():
     steps = np.array([0.0, 100.0])
     values = {"corrected": 9.0, "dag_resampled": 6.0, "unclipped_dag": 9.0, "scalar": 9.0, "blind": 12.0}

@@ -2,12 +2,14 @@
 
 import csv
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from bn_mappo.cli.reproduce import main
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.envs.registry import describe
 from bn_mappo.paper.figure4_plan import coordination_panel
 from bn_mappo.paper.grid import Cell, check_settings, run_grid
 
@@ -17,10 +19,8 @@ SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8")
 @pytest.mark.slow
 def test_the_files_hold_every_evaluation_of_every_seed_and_a_second_call_runs_nothing(tmp_path, monkeypatch):
     plan = coordination_panel(2)
-    monkeypatch.setattr(
-        "bn_mappo.paper.figure4_plan.panels", lambda *_: [replace(plan, overrides=plan.overrides + SMALL)]
-    )
-    arguments = ["fig4", "--env", "coordination_game", "--seeds", "2", "--t-max", "240", "--workers", "2"]
+    monkeypatch.setattr("bn_mappo.paper.figure4.panels", lambda *_: [replace(plan, overrides=plan.overrides + SMALL)])
+    arguments = ["fig4", "--env", "coordination_game", "--seeds", "2", "--t-max", "240", "--processes", "2"]
     arguments += ["--variants", "context_aware", "uncorrelated", "--output", str(tmp_path)]
     assert main(arguments) == 0
     with (tmp_path / "fig4.csv").open() as file:
@@ -73,6 +73,30 @@ def test_runs_of_other_settings_are_not_mixed(tmp_path):
         check_settings([cell], tmp_path)
 
 
+def test_a_key_that_is_younger_than_a_run_has_had_its_default(tmp_path):
+    cell = Cell("a", 0, "mappo", "aloha", 100)
+    cell.folder(tmp_path).mkdir(parents=True)
+    made_with = cell.settings()
+    del made_with["gae_lambda"]  # Aloha's YAML has 0.8, the default is 0.95
+    del made_with["use_wandb"]  # nobody changes it
+    (cell.folder(tmp_path) / "settings.json").write_text(json.dumps(made_with))
+    with pytest.raises(ConfigError, match=r"\(gae_lambda: 0\.95 -> 0\.8\)"):
+        check_settings([cell], tmp_path)
+
+
+def test_runs_of_other_rules_are_not_mixed(tmp_path):
+    cell = Cell("a", 0, "mappo", "skirmish", 100, ("env_args.map_name=3m",))
+    run = cell.folder(tmp_path) / "sacred" / "mappo" / "skirmish" / "1"
+    run.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text('{"step": 100, "return_mean": 0.0}\n')
+    rules = describe("skirmish", {"map_name": "3m"})["rules"]
+    for recorded in ({"environment": {"rules": rules}}, {"environment": {"rules": "1"}}, {}):
+        (run / "info.json").write_text(json.dumps(recorded))
+        is_ours = recorded.get("environment", {}).get("rules") == rules
+        with nullcontext() if is_ours else pytest.raises(ConfigError, match=f"has the rules {rules}"):
+            check_settings([cell], tmp_path)
+
+
 def test_a_preset_lies_over_the_defaults_and_under_the_overrides(tmp_path):
     cell = Cell("a", 0, "bn_mappo", "aloha", 100, ("gamma=0.5",), preset="paper")
     assert "paper" in cell.command(tmp_path)
@@ -93,7 +117,12 @@ def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
         (["--variants", "ful"], "full"),
         (["--preset", "papr"], "paper"),
         (["--seeds", "0"], "at least 1"),
-        (["--workers", "-1"], "at least 1"),
+        (["--workers", "-1"], "--processes -1: give a number of at least 1"),
+        (["--first-seed", "-1"], "from 0 on"),
+        (["--with", "gamma"], "KEY=VALUE"),
+        (["--with", "gama=0.5"], "gamma"),
+        (["--with", "dag.generator=full"], "the figure sets it itself"),
+        (["--env", "skirmish", "--maps", "3n"], "3m"),
     ],
 )
 def test_mistakes_end_with_status_2_and_one_message(arguments, message, capsys):

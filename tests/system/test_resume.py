@@ -148,6 +148,7 @@ def test_evaluation_of_a_checkpoint(tmp_path, monkeypatch, capsys):
     assert result["test_return_low"] <= result["test_return_mean"] <= result["test_return_high"]
 
 
+@pytest.mark.slow
 def test_weights_of_another_architecture_are_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     in_process()
@@ -187,6 +188,7 @@ def test_what_is_not_finite_ends_the_run_and_is_named(tmp_path, monkeypatch, cap
     assert json.loads((RUNS / "1" / "run.json").read_text())["status"] == "FAILED"
 
 
+@pytest.mark.slow
 def test_the_printed_command_goes_on_with_the_run(tmp_path, monkeypatch, capsys):
     """With all its overrides, and to twice its length."""
     monkeypatch.chdir(tmp_path)

@@ -91,6 +91,7 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(root / "tests")}
 
 
+@pytest.mark.slow
 def test_long_metrics_are_thinned(tmp_path, url, monkeypatch, capsys):
     """A browser draws some thousand points; the files keep all."""
     monkeypatch.setattr(mongo, "POINTS", 50)
@@ -130,6 +131,7 @@ def test_a_broken_folder_is_told_and_the_others_are_sent(tmp_path, url, capsys, 
     assert "1 sent, 1 unreadable" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_wrong_options_of_sync(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     closed = "mongodb://someone:hidden@127.0.0.1:1/runs"

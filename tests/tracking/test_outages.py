@@ -74,6 +74,7 @@ def test_an_outage(tmp_path, server, capsys, case, actions, complete):  # noqa: 
     print(f"{case}: {n} of {ROWS} arrived, exit delayed by {delay:.1f} s")
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_lost_adds_nothing_twice(tmp_path, server, capsys, monkeypatch):  # noqa: F811
     """The message arrived, its answer did not: it is sent again."""
     from pymongo.collection import Collection

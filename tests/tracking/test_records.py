@@ -73,6 +73,7 @@ def one_of_many(root, barrier):
     record(root, 3)
 
 
+@pytest.mark.slow
 def test_eight_runs_that_start_at_once_get_eight_folders(tmp_path):
     context = multiprocessing.get_context("fork")  # eight interpreters would start one after the other
     barrier = context.Barrier(8)
@@ -147,6 +148,7 @@ def test_no_password_anywhere(tmp_path, source):
         assert SECRET.encode() not in text and b"s3cr3t" not in text, path
 
 
+@pytest.mark.slow
 def test_mistakes_about_records_are_met_before_anything_starts(tmp_path, capsys, monkeypatch):
     closed = "mongo_url=mongodb://me:pw@127.0.0.1:1/db"
     for arguments, expected in (

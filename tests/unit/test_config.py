@@ -12,6 +12,7 @@ from bn_mappo.core.nested import flatten
 from bn_mappo.core.options import Count, options
 from bn_mappo.envs.registry import fill_env_args
 from bn_mappo.learners import REGISTRY as LEARNERS
+from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from bn_mappo.modules.dag.generators import FullDAG
 from helpers import make_config
@@ -28,8 +29,9 @@ def sections(tree: dict, prefix: str = "") -> set[str]:
 
 def test_every_key_of_the_defaults_belongs_to_a_part_and_the_other_way_round():
     owned = set()
-    for mac, learner, generator in itertools.product(MACS, LEARNERS, DAG_GENERATORS):
-        owned |= sections(claimed(Config, {"mac": mac, "learner": learner, "dag": {"generator": generator}}))
+    for mac, agent, learner, generator in itertools.product(MACS, AGENTS, LEARNERS, DAG_GENERATORS):
+        chosen = {"mac": mac, "agent": agent, "learner": learner, "dag": {"generator": generator}}
+        owned |= sections(claimed(Config, chosen))
     assert owned == sections(default_values())
 
 
@@ -40,6 +42,7 @@ def test_a_run_has_the_keys_of_its_parts_alone():
     full = set(flatten(make_config("bn_mappo", dag__generator="full").values()))
     assert keys["bn_mappo"] - full == {
         "dag.permutation",
+        "dag.edges",
         "dag.edge_index",
         "dag.edge_net",
         "dag.edge_bias",

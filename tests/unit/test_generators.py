@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chisquare
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.modules.dag.edges import straight_through_edges
+from bn_mappo.modules.dag.edges import bernoulli_edges, straight_through_edges
 from bn_mappo.modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
 from bn_mappo.modules.dag.ops import is_acyclic
 from bn_mappo.modules.dag.permutation import PlackettLuceOrders, assign, is_best_order, plackett_luce_log_prob, sinkhorn
@@ -21,7 +21,8 @@ FORMS = [
     for index in ("agent", "rank")
     for net in ("mlp", "deep_set")
 ]
-CASES = [(name, {}) for name in REGISTRY if name != "learned"] + [("learned", form) for form in FORMS]
+OTHERS = [name for name in REGISTRY if name not in ("learned", "distance")]  # test_distance_dag.py has the last
+CASES = [(name, {}) for name in OTHERS] + [("learned", form) for form in FORMS]
 
 
 def build(name: str, form: dict, seed: int = 0, **updates):
@@ -298,6 +299,68 @@ def test_a_recorded_order_is_kept_as_an_action_is():
     dag = generator(context, None, recorded_order=order)
     assert torch.equal(dag.order, order)
     torch.testing.assert_close(dag.order_log_prob, plackett_luce_log_prob(generator.orders.scores(context), order))
+
+
+def every_edge_set(n_agents: int) -> torch.Tensor:
+    """All sets of edges among the pairs j < i, [2^(N(N-1)/2), N, N] bool."""
+    pairs = list(itertools.combinations(range(n_agents), 2))
+    edges = torch.zeros(2 ** len(pairs), n_agents, n_agents, dtype=torch.bool)
+    for row, chosen in zip(edges, itertools.product((False, True), repeat=len(pairs)), strict=True):
+        for (parent, child), is_there in zip(pairs, chosen, strict=True):
+            row[parent, child] = is_there
+    return edges
+
+
+def test_bernoulli_edges_have_the_probabilities_and_the_entropy_of_an_enumeration():
+    logits = torch.randn(3, 3, dtype=torch.float64)
+    edges = every_edge_set(3)  # [8, 3, 3]
+    allowed = torch.ones(3, 3, dtype=torch.float64).triu(1)
+    chosen = bernoulli_edges(logits.expand(len(edges), -1, -1), edges, allowed)
+    probability = chosen.log_prob.sum(-1).exp()  # [8]
+    p = torch.sigmoid(logits)
+    slow = [
+        np.prod([(p[j, i] if row[j, i] else 1 - p[j, i]).item() for j in range(3) for i in range(j + 1, 3)])
+        for row in edges
+    ]
+    np.testing.assert_allclose(probability.numpy(), slow, rtol=1e-12)
+    assert probability.sum().item() == pytest.approx(1.0)
+    entropy = -(probability * probability.log()).sum()
+    assert chosen.entropy[0].sum().item() == pytest.approx(entropy.item())
+    expected = (probability[:, None, None] * edges).sum(0)
+    torch.testing.assert_close(chosen.probability[0], expected)
+
+
+def test_the_score_of_bernoulli_edges_is_the_gradient_of_an_expected_reward():
+    edges, allowed = every_edge_set(3), torch.ones(3, 3, dtype=torch.float64).triu(1)
+    reward = torch.randn(len(edges), dtype=torch.float64)
+
+    def expected_reward(logits: torch.Tensor) -> torch.Tensor:
+        return (
+            bernoulli_edges(logits.expand(len(edges), -1, -1), edges, allowed).log_prob.sum(-1).exp() * reward
+        ).sum()
+
+    logits = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
+    log_prob = bernoulli_edges(logits.expand(len(edges), -1, -1), edges, allowed).log_prob.sum(-1)
+    (log_prob * (log_prob.detach().exp() * reward)).sum().backward()  # E[r grad log P]
+    for j, i in itertools.combinations(range(3), 2):
+        step = torch.zeros(3, 3, dtype=torch.float64)
+        step[j, i] = 1e-5
+        slope = (expected_reward(logits.detach() + step) - expected_reward(logits.detach() - step)) / 2e-5
+        assert logits.grad[j, i].item() == pytest.approx(slope.item(), rel=1e-6, abs=1e-9)
+
+
+def test_recorded_edges_are_kept_as_an_action_is():
+    generator = build("learned", {"dag__edges": "bernoulli", "dag__permutation": "identity"})
+    context, edges = torch.randn(50, *PARTS), torch.rand(50, N_AGENTS, N_AGENTS) < 0.5
+    dag = generator(context, None, recorded_edges=edges)
+    assert torch.equal(dag.adjacency.bool(), edges & torch.ones(N_AGENTS, N_AGENTS).triu(1).bool())
+    assert not dag.adjacency.requires_grad and dag.edge_actions.log_prob.requires_grad
+
+
+@pytest.mark.parametrize(("key", "value"), [("edge_index", "rank"), ("permutation", "gumbel_sinkhorn")])
+def test_bernoulli_edges_refuse_what_needs_their_gradient(key, value):
+    with pytest.raises(ConfigError, match=rf"dag\.{key}={value}"):
+        build("learned", {"dag__edges": "bernoulli", f"dag__{key}": value})
 
 
 def test_noise_reaches_edges_and_order():

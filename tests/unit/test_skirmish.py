@@ -8,7 +8,7 @@ import pytest
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.games.skirmish import Skirmish, core
 from bn_mappo.envs.games.skirmish.data import load_map, map_names
-from bn_mappo.envs.games.skirmish.orders import attack_closest, fight
+from bn_mappo.envs.games.skirmish.orders import attack_closest, fight, stay_with_closest
 from bn_mappo.envs.games.skirmish.scripted import alternate_fire
 from bn_mappo.envs.references import play_outcomes, reference_outcomes
 from bn_mappo.envs.registry import check_env_args
@@ -115,10 +115,10 @@ def test_shields_cooldowns_and_last_actions_show():
     play(game, TARGET, NORTH)
     obs, state, *_ = game.observe()
     assert game.info.obs_dim == 4 + 6 + (6 + 7) + 2
-    np.testing.assert_allclose(obs[0, 0, 4:10], [1, 1.05 / 9, 1.05 / 9, 0, 1, 34 / 50], rtol=1e-6)
-    np.testing.assert_allclose(obs[0, 0, -2:], [1, 34 / 50], rtol=1e-6)  # both have hit twice
+    np.testing.assert_allclose(obs[0, 0, 4:10], [1, 1.05 / 9, 1.05 / 9, 0, 1, 42 / 50], rtol=1e-6)
+    np.testing.assert_allclose(obs[0, 0, -2:], [1, 42 / 50], rtol=1e-6)  # both have hit once
     np.testing.assert_allclose(obs[0, 0, 10:23], 0)  # the other one is not in sight
-    np.testing.assert_allclose(state[0, :5], [1, 1.2 * 16 / 22, -6 / 32, -6 / 32, 34 / 50], rtol=1e-6)
+    np.testing.assert_allclose(state[0, :5], [1, 1.2 * 16 / 22, -6 / 32, -6 / 32, 42 / 50], rtol=1e-6)
     np.testing.assert_allclose(state[0, 9], (25 + 2 / 16) / 50)  # unharmed for long, so it regenerates
     assert state[0, 14:].reshape(2, 7).argmax(-1).tolist() == [TARGET, NORTH] and state[0, 14:].sum() == 2
     game.units[0, [core.X, core.Y], 1] = 12, 12
@@ -143,7 +143,7 @@ def permuted(game: Skirmish, order: list[int]) -> Skirmish:
     units = [*order, *range(len(order), game.units.shape[2])]
     other.units, other.marks = game.units[:, :, units].copy(), game.marks[:, :, units].copy()
     new_slot = np.append(np.argsort(units), -1)
-    for mark in (core.TARGET, core.SHOT_AT):
+    for mark in (core.TARGET, core.SHOT_AT, core.AIM):
         other.marks[:, mark] = new_slot[other.marks[:, mark]]
     return other
 
@@ -186,7 +186,7 @@ def test_rewards_by_hand():
     assert [Skirmish(1, 0, map_name=name).max_reward for name in ("3m", "MMM2", "6h_vs_8z")] == [365, 1205, 1480]
 
     def reward(**env_args) -> float:
-        game = Skirmish(1, 0, map_name="3m", step_mul=1, **env_args)
+        game = Skirmish(1, 0, map_name="3m", step_mul=2, **env_args)  # a marine's first shot leaves in loop 2
         game.reset()
         game.units[0, core.X] = [9, 9, 9, 14, 30, 30]
         game.units[0, core.Y] = [15, 16, 17, 16, 10, 22]
@@ -223,7 +223,7 @@ def test_the_reward_is_the_modulus_of_harm_and_kills_together():
 
 @pytest.mark.parametrize(("args", "reward"), [({"reward_sparse": True}, -1), ({"reward_defeat": -7.0}, 4 + 10 - 7)])
 def test_both_sides_dead_is_a_defeat(args, reward):
-    game = scene([["marine", 10, 10]], [["marine", 14, 10]], reward_scale=False, step_mul=1, **args)
+    game = scene([["marine", 10, 10]], [["marine", 14, 10]], reward_scale=False, step_mul=2, **args)
     game.units[0, core.HEALTH] = 4
     assert play(game, TARGET) == (reward, True)
     assert game.outcome[0] == core.DRAWN and game.episode_info()["battle_won"] == 0
@@ -253,17 +253,50 @@ def test_alternating_fire_wins_2m_vs_1z_without_losses():
 def test_attacking_the_closest_wins_6h_vs_5z():
     """In the real game a public script wins 10 of 10 with a score of 0.653 (benchmarks/calibration.yaml).
 
-    Here it wins 90 %, with 0.61: battles in which both sides stand and fight are a little harder than in the real game.
+    Here it wins 83 %, with 0.58: battles in which both sides stand and fight are harder than in the real game.
     """
     game = Skirmish(300, 0, map_name="6h_vs_5z")
     battle = fight(game, partial(attack_closest, game))
-    assert battle.won.mean() > 0.84
-    assert 0.58 < battle.score.mean() < 0.69
+    assert battle.won.mean() > 0.75
+    assert 0.55 < battle.score.mean() < 0.69
+
+
+def test_smacs_own_script_stays_with_the_closest_enemy_on_the_whole_map_until_it_is_dead():
+    """Unlike that of a unit, its choice knows no sight and no range; a marauder passes over what flies."""
+    allies = [["marauder", 4, 4], ["marine", 4, 8]]
+    game = scene(allies, [["marine", 28, 4], ["marine", 29, 28], ["medivac", 20, 6]])
+    orders = stay_with_closest(game)
+    assert orders().tolist() == [[2, 4]]
+    game.units[0, [core.X, core.Y], 3] = 6, 6  # another comes near
+    assert orders().tolist() == [[2, 4]]
+    kill(game, 4)
+    assert orders().tolist() == [[2, 3]]
+    kill(game, 2)
+    assert orders().tolist() == [[3, 3]]
+    kill(game, 3)
+    assert orders().tolist() == [[-1, -1]]
+
+
+def test_smacs_own_script_heals_the_closest_of_the_wounded_until_it_is_well():
+    allies = [["marauder", 20, 20], ["marine", 10, 10], ["medivac", 4, 4], ["medivac", 5, 5]]
+    game = scene(allies, [["marine", 30, 30]] * 4)
+    orders = stay_with_closest(game)
+    game.units[0, core.HEALTH, 3] = 10  # medivacs heal no medivacs
+    assert orders()[0, 2:].tolist() == [-1, -1]
+    game.units[0, core.HEALTH, 0] = 100
+    assert orders()[0, 2:].tolist() == [0, 0]
+    game.units[0, core.HEALTH, 1] = 10  # nearer and weaker, but it has a patient
+    assert orders()[0, 2:].tolist() == [0, 0]
+    game.units[0, core.HEALTH, 0] = 125
+    assert orders()[0, 2:].tolist() == [1, 1]
+    kill(game, 1)
+    assert orders()[0, 2:].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize("map_name", sorted(MAPS))
-def test_a_fixed_start_is_alike_in_all_episodes_and_overlaps_nowhere(map_name):
-    game = Skirmish(2, 0, map_name=map_name, start="fixed")
+@pytest.mark.parametrize("grid", [0.5, 0.25])
+def test_a_fixed_start_is_alike_in_all_episodes_and_overlaps_nowhere(map_name, grid):
+    game = Skirmish(2, 0, map_name=map_name, start="fixed", start_grid=grid)
     game.reset()
     first = game.units[0].copy()
     game.reset(1)
@@ -275,13 +308,43 @@ def test_a_fixed_start_is_alike_in_all_episodes_and_overlaps_nowhere(map_name):
     assert game.map.walkable[column, row].all()
 
 
-def test_a_random_start_differs_between_games_and_a_fixed_one_faces_its_mirror():
+def test_a_random_start_differs_between_games_and_both_sides_of_a_fixed_one_are_alike():
     game = Skirmish(2, 0, map_name="8m")
     game.reset()
     assert (game.units[0, core.X] != game.units[1, core.X]).all()
     game = Skirmish(1, 0, map_name="8m", start="fixed")
     game.reset()
-    np.testing.assert_allclose(np.sort(game.units[0, core.X, :8] - 9), np.sort(23 - game.units[0, core.X, 8:]))
+    places = game.units[0, :2]
+    np.testing.assert_allclose(places[:, :8] - [[9], [16]], places[:, 8:] - [[23], [16]], atol=1e-12)
+
+
+def test_units_start_on_the_nearest_free_spot_in_the_order_of_their_creation():
+    """2s3z creates stalkers first. Grid 0.5: the second stalker at 2 * 0.625 = 1.25 or more to the first: 1.5 east is
+    farther than (1, 1), at 1.41, and (1, 1) is the first such spot from the east counter-clockwise. A zealot keeps
+    0.625 + 0.375 = 1 from both, and may touch them: (1, 0), (0, 1) and (-1, 0)."""
+    stalkers, zealots = [[0, 0], [1, 1]], [[1, 0], [0, 1], [-1, 0]]
+    game = Skirmish(1, 0, map_name="2s3z", start="fixed")
+    game.reset()
+    places = (game.units[0, :2, :5] - [[9], [16]]).T
+    np.testing.assert_allclose(places, [*stalkers, *sorted(zealots)], atol=1e-12)  # slots of a type by x
+    with pytest.raises(ConfigError, match="start_grid"):
+        Skirmish(1, 0, start="fixed", start_grid=0.01)
+
+
+@pytest.mark.parametrize("map_name", ["MMM2", "1c3s5z"])
+def test_marines_colossus_and_those_who_fly_hold_the_middle(map_name):
+    """The maps create marines before marauders, and who shares no layer of collisions may stand at one place."""
+    game = Skirmish(1, 0, map_name=map_name, start="fixed")
+    game.reset()
+    distance = np.hypot(*(game.units[0, :2, : game.info.n_agents] - [[9], [16]]))
+    groups = {}
+    for (_, name, _), length in zip(game.map.allies, distance, strict=True):
+        groups.setdefault(name, []).append(round(length, 9))
+    first, second = ("marine", "marauder") if map_name == "MMM2" else ("stalker", "zealot")
+    assert min(groups[first]) == 0 == groups["medivac" if map_name == "MMM2" else "colossus"][0]
+    assert max(groups[first]) <= min(groups[second]) or map_name == "1c3s5z"
+    names = [game.map.allies[slot][1] for slot in game.map.created[0]]
+    assert names == [first] * 7 + [second] * 2 + ["medivac"] if map_name == "MMM2" else names[1:4] == [first] * 3
 
 
 def test_slots_of_enemies_can_be_left_as_they_were_made_and_their_types_exchanged_as_in_smac():
@@ -301,8 +364,8 @@ def test_slots_of_enemies_can_be_left_as_they_were_made_and_their_types_exchange
 
 def test_records_name_the_rules():
     record = Skirmish(1, 0).info.record
-    assert dict(record.description)["rules"] == "2" and dict(record.metrics)["skirmish_rules"] == 2
-    assert record.rules == "Skirmish 2"
+    assert dict(record.description)["rules"] == "3" and dict(record.metrics)["skirmish_rules"] == 3
+    assert record.rules == "Skirmish 3"
 
 
 def test_a_won_game_without_regeneration_earns_twenty():

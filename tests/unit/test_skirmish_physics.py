@@ -12,6 +12,21 @@ NO_OP, STOP, NORTH, SOUTH, EAST, WEST, TARGET = range(7)
 FAR_AWAY = ["marine", 2, 2]
 
 
+def disarm(game: Skirmish, *units: int) -> None:
+    """These units do nothing."""
+    for table in (core.HIT, core.ACQUIRE):
+        game.tables.pair[table, list(units)] = 0.0
+
+
+def advance_loops(game: Skirmish, n_loops: int, scripted: bool = False) -> None:
+    """Loops without orders: all go on with what they do."""
+    t = game.tables
+    core.play_loops(
+        game.units, game.marks, game.streams, t.trait, t.pair, t.rule, game.goals, t.walkable, t.near_wall,
+        game.info.n_agents, n_loops, scripted,
+    )  # fmt: skip
+
+
 def value(game: Skirmish, field: int, u: int) -> float:
     return float(game.units[0, field, u])
 
@@ -49,15 +64,15 @@ def test_a_move_ends_two_cells_away_within_a_step_of_many_loops():
 
 
 def test_two_marines_kill_each_other_in_the_computed_loop():
-    """45 health are 8 shots of 6; shot k falls in loop 1 + ceil((k - 1) * 0.8608 * 16): the eighth in loop 98."""
+    """45 health are 8 shots of 6. Shot k begins (k - 1) * 0.8608 s after the first and leaves 0.05 s later: loop 99."""
     game = scene([["marine", 12, 16]], [["marine", 17, 16]], step_mul=1)
-    shots = [1 + math.ceil((k - 1) * 0.8608 * 16) for k in range(1, 9)]
-    assert shots[-1] == 98
-    for loop in range(1, 99):
+    shots = [1 + math.ceil(16 * (0.05 + (k - 1) * 0.8608)) for k in range(1, 9)]
+    assert shots[-1] == 99
+    for loop in range(1, 100):
         _, is_over = play(game, TARGET)
         n_shots = sum(shot <= loop for shot in shots)
         assert value(game, core.HEALTH, 0) == value(game, core.HEALTH, 1) == max(45 - 6 * n_shots, 0)
-        assert is_over == (loop == 98)
+        assert is_over == (loop == 99)
     assert game.outcome[0] == core.DRAWN
 
 
@@ -71,41 +86,199 @@ def test_marauder_against_zealot_and_stalker():
             left -= hit
             assert value(game, core.HEALTH, 0) + value(game, core.SHIELD, 0) == pytest.approx(left), (victim, k)
         assert value(game, core.HEALTH, 0) == 0
-    game = scene([["zealot", 12, 16]], [["marauder", 16, 16]], step_mul=1)
-    game.units[0, core.SHIELD, 0] = 4  # a hit that breaks the shield: 4 go into it, armour takes 1 of the other 6
+    game = scene([["zealot", 12, 16]], [["marauder", 16, 16]], step_mul=4)
+    # a hit that breaks the shield: 4 go into it, armour takes 1 of the other 6
+    game.units[0, [core.SHIELD, core.CALM], 0] = 4, 0
     play(game, STOP)
     assert (value(game, core.SHIELD, 0), value(game, core.HEALTH, 0)) == (0, 95)
 
 
 def test_zealot_against_marauder_hits_twice_and_armour_counts_twice():
+    """The second hit comes 0.28 s, 4.48 loops, after the first. 125 health are 18 hits of 7."""
     game = scene([["zealot", 12, 16]], [["marauder", 13.1, 16]], step_mul=1)
-    play(game, TARGET)
-    assert value(game, core.HEALTH, 1) == 125 - 2 * (8 - 1)
-    loops = 1
+    health = [play(game, TARGET) and value(game, core.HEALTH, 1) for _ in range(21)]
+    assert health == [118] * 5 + [111] * 15 + [104]
+    loops = 21
     while value(game, core.HEALTH, 1) > 0:
         play(game, TARGET)
         loops += 1
-    assert loops == 1 + math.ceil(8 * 1.2 * 16)  # the ninth blow
+    assert loops == 1 + math.ceil(16 * (8 * 1.2 + 0.28))  # the second hit of the ninth blow
 
 
-def test_colossus_hits_neighbours_on_the_ground_of_one_side():
+def test_the_second_hit_of_a_zealot_is_lost_with_another_order_or_its_death_and_it_stands_for_it():
+    """A unit that does nothing else, so that it keeps its target: the same order in every loop does not cancel."""
+    for action, health in ((TARGET, 125 - 14), (STOP, 125 - 7), (EAST, 125 - 7)):
+        game = scene([["zealot", 12, 16]], [["marauder", 13.1, 16]], step_mul=1)
+        disarm(game, 1)
+        play(game, TARGET)
+        play(game, action, steps=8)
+        assert value(game, core.HEALTH, 1) == health
+    game = scene([["zealot", 12, 16]], [["marauder", 13.1, 16]], step_mul=1)
+    play(game, TARGET)
+    kill(game, 0)
+    play(game, NO_OP, steps=8)
+    assert value(game, core.HEALTH, 1) == 125 - 7
+    game = scene([["zealot", 12, 16]], [["marauder", 13.1, 16]], step_mul=1)
+    disarm(game, 1)
+    play(game, TARGET)
+    game.units[0, core.X, 1] = 16  # out of reach; the zealot follows only when it has hit again
+    x = [play(game, TARGET) and value(game, core.X, 0) for _ in range(6)]
+    assert x == pytest.approx([12] * 5 + [12 + 2.25 / 16]) and value(game, core.HEALTH, 1) == 125 - 14
+
+
+def test_a_stalker_hits_when_it_has_wound_up_and_its_missile_has_flown():
+    """0.167 s are 2.67 loops: the shot leaves in loop 1 + 2.67, so in the fourth. 5 cells less radii of 0.625 and 0.5
+    are 3.875, at 18.75 per s 3.31 loops: 1 + 2.67 + 3.31 = 6.98, the seventh. The next one 23.04 later, in loop 31."""
+    game = scene([["stalker", 12, 16]], [["zealot", 17, 16]], step_mul=1)
+    disarm(game, 1)
+    shields, shots = [], []
+    for _ in range(31):
+        play(game, TARGET)
+        shields.append(value(game, core.SHIELD, 1))
+        shots.append(game.marks[0, core.SHOT_AT, 0] == 1)
+    assert shields == [50] * 6 + [40] * 23 + [40, 30]
+    assert [loop for loop, leaves in enumerate(shots, 1) if leaves] == [4, 27]
+    assert math.ceil(1 + 16 * (0.167 + 1.44)) == 27
+
+
+def test_a_missile_lands_after_its_shooter_has_died_and_is_lost_if_its_target_has():
+    for victim, shield in ((0, 40), (1, 0)):
+        game = scene([["stalker", 12, 16]], [["zealot", 17, 16], ["zealot", 17, 17.5]], step_mul=1)
+        disarm(game, 1, 2)
+        play(game, TARGET, steps=4)
+        assert value(game, core.FLIGHT, 0) > 0
+        kill(game, victim)
+        play(game, NO_OP if victim == 0 else STOP, steps=10)
+        assert game.units[0, core.SHIELD, 1:].tolist() == [shield, 50]
+        assert value(game, core.FLIGHT, 0) == 0
+
+
+def test_missiles_at_a_target_that_one_of_them_kills_are_wasted():
+    """Two stalkers at different distances from a zealot of 9 health: the far one's missile finds it dead. Overkill."""
+    game = scene([["stalker", 12, 14], ["stalker", 13, 16]], [["zealot", 17, 16], ["zealot", 17.5, 17.5]], step_mul=1)
+    disarm(game, 2, 3)
+    game.units[0, [core.HEALTH, core.SHIELD, core.CALM], 2] = 9, 0, 0
+    deaths = []
+    for _ in range(12):
+        play(game, TARGET, TARGET)
+        deaths.append(value(game, core.HEALTH, 2) <= 0)
+    assert deaths.index(True) == 6 and value(game, core.SHIELD, 3) == 50
+    assert value(game, core.COOLDOWN, 0) > 0 and value(game, core.COOLDOWN, 1) > 0  # both have shot
+
+
+@pytest.mark.parametrize("action", [STOP, EAST, TARGET + 1])
+def test_another_order_cancels_a_shot_that_has_begun_and_the_weapon_stays_ready(action):
+    """The stalker winds up in loops 1 to 3; an order in loop 4 comes before the shot, and costs nothing but time."""
+    game = scene([["stalker", 12, 16]], [["zealot", 17, 16], ["zealot", 17, 18]], step_mul=1)
+    disarm(game, 1, 2)
+    play(game, TARGET, steps=3)
+    assert value(game, core.WINDUP, 0) > 0
+    play(game, action)
+    assert game.marks[0, core.SHOT_AT, 0] == -1 and value(game, core.COOLDOWN, 0) == 0
+    loops = 0
+    while game.marks[0, core.SHOT_AT, 0] != 1:
+        play(game, TARGET)
+        loops += 1
+    assert loops == 4
+    assert game.units[0, core.SHIELD, 1:].tolist() == [50, 50]
+
+
+def test_a_target_may_leave_to_one_cell_beyond_the_range_once_a_shot_has_begun():
+    """Reach 6 + 0.625 + 0.5 = 7.125, and 8.125 in the middle of a shot; a colossus has no such slop."""
+    for name, x, shoots in (("stalker", 8.1, True), ("stalker", 8.2, False), ("colossus", 7.6, False)):
+        game = scene([[name, 8, 16]], [["zealot", 13, 16]], step_mul=1)
+        disarm(game, 1)
+        play(game, TARGET)
+        assert value(game, core.WINDUP, 0) > 0
+        game.units[0, core.X, 1] = 8 + x
+        advance_loops(game, 3)  # no new order
+        assert (game.marks[0, core.SHOT_AT, 0] == 1) == shoots
+        assert (value(game, core.X, 0) > 8) != shoots  # it goes after its target, or stands and shoots
+
+
+def test_a_battle_that_is_restored_goes_on_with_its_missiles_and_the_shots_that_have_begun():
+    game = scene([["stalker", 12, 16], ["zealot", 18, 16]], [["stalker", 17, 16], ["zealot", 19, 16]], step_mul=1)
+    play(game, TARGET, TARGET + 1, steps=3)
+    begun = game.state_dict()
+    assert game.units[0, core.WINDUP, [0, 2]].all() and game.units[0, core.FLIGHT, [1, 3]].all()
+    play(game, TARGET, TARGET + 1, steps=12)
+    expected = game.state_dict()["fields"]
+    game.load_state_dict(begun)
+    play(game, TARGET, TARGET + 1, steps=12)
+    for name, values in game.state_dict()["fields"].items():
+        np.testing.assert_array_equal(values, expected[name])
+    assert (expected["units"][0, core.SHIELD, 1:] < game.tables.trait[core.MAX_SHIELD, 1:]).all()
+
+
+def test_a_colossus_hits_all_on_the_ground_that_touch_a_line_across_its_shot_twice():
+    """The line is 2.5 long and 0.3 wide, and a marine's radius is 0.375: so 1.25 + 0.525 along it, 0.525 beside it.
+
+    Its ends are round. Two beams of 20 kill a marine of 45 health nearly; armour 1 takes 1 of each on a marauder's 125.
+    """
+    places = [(15, 20), (16.76, 20), (16.78, 20), (15, 20.52), (15, 20.53), (16.6, 20.38), (16.6, 20.4)]
+    marines = [["marine", x, y] for x, y in places]
     game = scene(
-        [["marine", 15, 20], ["marine", 15.9, 20], ["marine", 16.2, 20], ["medivac", 15.2, 20.2]],
-        [["colossus", 15, 15], *[["stalker", 2, 2]] * 3],
+        [["marauder", 13.6, 20], *marines, ["medivac", 15.2, 20.2]],
+        [["colossus", 15, 15], *[["stalker", 2, 2]] * 8],
         step_mul=1,
     )
-    kill(game, 5, 6, 7)
+    kill(game, *range(10, 18))
     game.tables.rule[core.LARGEST_PUSH] = 0.0
-    play(game, *[STOP] * 4)
-    assert game.units[0, core.HEALTH, :4].tolist() == [30, 30, 45, 150]  # 0.9 away is near, 1.2 is not
+    play(game, *[STOP] * 9, steps=9)
+    assert (game.units[0, core.HEALTH, :9] == game.tables.trait[core.MAX_HEALTH, :9]).all()
+    play(game, *[STOP] * 9)  # 1 + 16 * (0.0832 + 0.42) = 9.05
+    assert game.units[0, core.HEALTH, :9].tolist() == [125 - 2 * 19, 5, 5, 45, 5, 45, 5, 45, 150]
+
+
+def test_a_line_turns_with_the_shot_and_spares_the_side_of_the_colossus():
+    d = 5 / 2**0.5
+    game = scene(
+        [["colossus", 10, 10], ["stalker", 10 + d + 1, 10 + d - 1]],
+        [["zealot", 10 + d, 10 + d], ["zealot", 10 + d + 0.9, 10 + d - 0.9], ["zealot", 10 + d + 0.9, 10 + d + 0.9]],
+        step_mul=1,
+    )
+    game.tables.rule[core.LARGEST_PUSH] = 0.0
+    disarm(game, 2, 3, 4)
+    play(game, TARGET, STOP, steps=10)
+    assert game.units[0, core.SHIELD, 2:].tolist() == [10, 10, 50]
+    assert value(game, core.SHIELD, 1) == 80
+
+
+def test_the_beams_of_a_colossus_go_on_where_the_target_falls_and_end_with_the_colossus():
+    for victim, shields in ((1, [0, 10, 10]), (0, [50, 50, 50])):
+        zealots = [["zealot", 15, 20], ["zealot", 16, 20], ["zealot", 14, 20]]
+        game = scene([["colossus", 15, 15]], zealots, step_mul=1)
+        game.tables.rule[core.LARGEST_PUSH] = 0.0
+        disarm(game, 1, 2, 3)
+        play(game, TARGET, steps=4)
+        kill(game, victim)
+        while value(game, core.FLIGHT, 0) > 0:
+            mark = game.marks[0, core.TARGET, 0]
+            advance_loops(game, 1)
+            assert mark == 1 or victim == 0
+        assert game.units[0, core.SHIELD, 1:].tolist() == shields
+
+
+def test_units_on_the_ground_walk_under_a_colossus_and_it_goes_round_colossi_and_those_who_fly():
+    allies = [["colossus", 16, 16], ["zealot", 16, 16]]
+    game = scene(allies, [["colossus", 16.2, 20], ["zealot", 2, 2]], step_mul=1)
+    play(game, STOP, EAST)
+    assert value(game, core.X, 0) == 16 and value(game, core.X, 1) == 16 + 2.25 / 16
+    game.units[0, [core.X, core.Y], 2] = 16.2, 16
+    play(game, STOP, STOP)
+    assert value(game, core.X, 0) == pytest.approx(15.75) and value(game, core.X, 2) > 16.2
+    play(game, STOP, STOP, steps=30)
+    assert value(game, core.X, 2) - value(game, core.X, 0) >= 2 * 0.75 - 1e-9
+    touch = scene([["colossus", 16, 16]], [["medivac", 20, 16]]).tables.pair[core.TOUCH]
+    assert touch[0, 1] > 0
 
 
 def test_range_is_from_edge_to_edge_and_an_attacker_walks_until_it_has_it():
-    """Reach 5 + 2 * 0.375 = 5.75; from 6.0 it takes two loops of 0.140625, and the third shoots."""
+    """Reach 5 + 2 * 0.375 = 5.75; from 6.0 it takes two loops of 0.140625, and it shoots 0.8 loops after the third."""
     game = scene([["marine", 10, 16]], [["marine", 16, 16]], step_mul=1)
     game.tables.pair[core.HIT, 1] = game.tables.pair[core.ACQUIRE, 1] = 0.0  # a target that does nothing
-    health = [play(game, TARGET) and value(game, core.HEALTH, 1) for _ in range(3)]
-    assert health == [45, 45, 39]
+    health = [play(game, TARGET) and value(game, core.HEALTH, 1) for _ in range(4)]
+    assert health == [45, 45, 45, 39]
     assert value(game, core.X, 0) == pytest.approx(10 + 2 * 2.25 / 16)
 
 
@@ -113,8 +286,8 @@ def test_a_weapon_that_was_ready_long_ago_needs_its_whole_period():
     game = scene([["marine", 12, 16]], [["marauder", 17, 16]], step_mul=1)
     game.tables.pair[core.HIT, 1] = game.tables.pair[core.ACQUIRE, 1] = 0.0
     play(game, STOP, steps=20)
-    health = [play(game, TARGET) and value(game, core.HEALTH, 1) for _ in range(15)]
-    assert health == [120] * 14 + [115]
+    health = [play(game, TARGET) and value(game, core.HEALTH, 1) for _ in range(16)]
+    assert health == [125] + [120] * 14 + [115]
 
 
 def test_shields_wait_ten_seconds_after_the_last_harm():
@@ -165,16 +338,21 @@ def test_units_push_each_other_out_and_walls_hold():
     assert not game.avail_actions()[0, 0, NORTH] and game.avail_actions()[0, 0, [SOUTH, EAST, WEST]].all()
 
 
+def test_units_keep_each_other_off_by_less_than_the_radius_that_ranges_count_with():
+    """Zealots touch at 2 * 0.375, and reach each other at 0.1 + 2 * 0.5."""
+    for gap, stays in ((0.76, True), (0.74, False)):
+        game = scene([["zealot", 16, 16], ["zealot", 16 + gap, 16]], [FAR_AWAY], step_mul=1)
+        play(game, STOP, STOP)
+        assert (value(game, core.X, 1) - value(game, core.X, 0) == pytest.approx(gap)) == stays
+    assert game.tables.pair[core.REACH, 0, 2] == pytest.approx((0.1 + 0.5 + 0.375) ** 2)
+
+
 def test_those_who_fly_stay_on_the_map():
     for x, y, action in ((20, 31, NORTH), (20, 1, SOUTH), (31, 20, EAST), (1, 20, WEST)):
         game = scene([["marine", 20, 20], ["medivac", x, y]], [["zealot", 10, 10]] * 2, step_mul=1)
         game.units[0, core.GOAL_X, 1], game.units[0, core.GOAL_Y, 1] = x + 2 * (x - 16), y + 2 * (y - 16)
         game.marks[0, core.HAS_GOAL, 1] = 1
-        t = game.tables
-        core.play_loops(
-            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, game.goals, t.walkable, t.near_wall, 2, 40,
-            False,
-        )  # fmt: skip
+        advance_loops(game, 40)
         place = game.units[0, core.X if action in (EAST, WEST) else core.Y, 1]
         assert place == (0.75 if action in (SOUTH, WEST) else 32 - 0.75)
 
@@ -199,8 +377,10 @@ def test_agents_acquire_nothing_and_enemies_acquire_who_does_nothing():
 
 def test_an_enemy_leaves_who_does_nothing_for_who_attacks():
     """Rules 1 kept a target as long as it was alive and in sight; since rules 2 threats come first (docs)."""
-    game = scene([["marine", 11, 16], ["marine", 17, 16]], [["zealot", 12, 16]], step_mul=1)
+    game = scene([["marine", 11.1, 16], ["marine", 17, 16]], [["zealot", 12, 16]], step_mul=1)
     assert targets_of(game, 2, STOP, STOP) == 0  # the nearest, and in reach
+    assert targets_of(game, 2, STOP, TARGET) == 0  # it hits twice, and stands for that
+    play(game, STOP, STOP, steps=5)
     assert targets_of(game, 2, STOP, TARGET) == 1
     assert targets_of(game, 2, TARGET, STOP) == 0
 
@@ -211,8 +391,22 @@ def test_among_equals_the_target_in_reach_is_kept_and_else_the_nearest_taken():
     assert targets_of(game, 2, STOP, STOP) == 0
     game.units[0, core.X, :2] = 14 - 5.7, 14.8
     assert targets_of(game, 2, STOP, STOP) == 0  # the other is far nearer
-    game.units[0, core.X, 0] = 14 - 5.8  # out of reach, 5.75, within acquisition range, 6.25
+    game.units[0, core.X, 0] = 14 - 5.8  # out of reach, 5.75
     assert targets_of(game, 2, STOP, STOP) == 1
+
+
+def test_scripted_units_look_as_far_as_five_cells_or_their_range():
+    """Edge to edge: rules 2 looked half a cell farther than the range of the weapon."""
+    for name, radius, scan in (
+        ("marine", 0.375, 5),
+        ("marauder", 0.5625, 6),
+        ("zealot", 0.5, 5),
+        ("stalker", 0.625, 6),
+    ):
+        for gap, target in ((-0.01, 0), (0.01, -1)):
+            x = 10 + 0.375 + scan + radius + gap
+            game = scene([["marine", 10, 16]], [[name, x, 16]], step_mul=1)
+            assert targets_of(game, 1, STOP) == target, (name, gap)
 
 
 def test_a_healer_is_a_threat_whatever_it_does():
@@ -232,16 +426,17 @@ def test_an_order_to_attack_the_dead_is_no_threat():
     game = scene([["marine", 13, 16], ["marine", 17, 16]], [["marine", 15, 16], ["marine", 25, 16]], step_mul=1)
     kill(game, 3)
     game.marks[0, core.TARGET, :3] = -1, 3, 0
-    t = game.tables
-    core.play_loops(
-        game.units, game.marks, game.streams, t.trait, t.pair, t.rule, game.goals, t.walkable, t.near_wall, 2, 1, False
-    )
+    advance_loops(game, 1)
     assert game.marks[0, core.TARGET, 2] == 0
 
 
-def test_mirrored_scripted_sides_stay_mirrored():
+TERRAN = [["marauder", 8, 15], ["marine", 9, 13], ["marine", 10, 16], ["marine", 9.2, 18], ["medivac", 7, 16.5]]
+PROTOSS = [["colossus", 8, 16.2], ["stalker", 8, 15], ["stalker", 9, 18], ["zealot", 9.3, 16], ["zealot", 10, 13]]
+
+
+@pytest.mark.parametrize("side", [TERRAN, PROTOSS])
+def test_mirrored_scripted_sides_stay_mirrored(side):
     """No jitter; threats from a snapshot. Were they read while the units decide one by one, the sides would differ."""
-    side = [["marauder", 8, 15], ["marine", 9, 13], ["marine", 10, 16], ["marine", 9.2, 18], ["medivac", 7, 16.5]]
     other = [[name, 32 - x, y] for name, x, y in side]
     game, n_agents = scene(side, other, step_mul=1), len(side)
     game.allies_are_scripted = True
@@ -250,7 +445,7 @@ def test_mirrored_scripted_sides_stay_mirrored():
         play(game, *[STOP] * n_agents)
         allies, enemies = game.units[0, :, :n_agents], game.units[0, :, n_agents:]
         np.testing.assert_allclose(allies[core.X], 32 - enemies[core.X], atol=1e-6)
-        for field in (core.Y, core.HEALTH, core.ENERGY, core.COOLDOWN):
+        for field in (core.Y, core.HEALTH, core.ENERGY, core.COOLDOWN, core.WINDUP, core.FLIGHT):
             np.testing.assert_allclose(allies[field], enemies[field], atol=1e-6)
     assert game.outcome[0] == core.DRAWN  # all fighters of both sides fell in one loop
 
@@ -286,13 +481,18 @@ def random_state(game: Skirmish, rng: np.random.Generator) -> None:
         game.units[b, core.SHIELD] = trait[core.MAX_SHIELD] * rng.random(n_units) * (game.units[b, core.HEALTH] > 0)
         game.units[b, core.ENERGY] = trait[core.MAX_ENERGY] * rng.choice([0, 0.001, 0.5], n_units)
         game.units[b, core.COOLDOWN] = rng.integers(0, 10, n_units) * rng.random(n_units)
+        for field, needs in ((core.WINDUP, core.DAMAGE_POINT), (core.FLIGHT, core.HITS_LATER)):
+            game.units[b, field] = (trait[needs] > 0) * rng.choice([0, 1, 4, 8], n_units) * rng.random(n_units)
         game.units[b, core.CALM] = rng.integers(150, 170, n_units)
         game.units[b, core.SPEED] = trait[core.STEP] * rng.random(n_units)
         game.units[b, [core.GOAL_X, core.GOAL_Y]] = (places + rng.integers(-2, 3, (n_units, 2))).T
         game.marks[b, core.HAS_GOAL] = rng.integers(0, 2, n_units)
         for u in range(n_units):
             known = np.append(-1, np.flatnonzero(game.tables.pair[core.REACH, u] > 0))
-            game.marks[b, core.TARGET, u] = rng.choice(known)
+            game.marks[b, core.TARGET, u] = game.marks[b, core.AIM, u] = rng.choice(known)
+            if rng.random() < 0.2:
+                game.marks[b, core.TARGET, u] = rng.choice(known)
+        game.units[b, core.FLIGHT, game.marks[b, core.AIM] < 0] = 0.0
     assert n_agents < n_units
 
 
@@ -304,11 +504,7 @@ def test_the_compiled_loop_equals_the_slow_one_to_the_last_bit(map_name, scripte
     random_state(game, rng)
     slow = [SlowLoop(game, b, scripted) for b in range(game.batch_size)]
     for loop in range(n_loops):
-        t = game.tables
-        core.play_loops(
-            game.units, game.marks, game.streams, t.trait, t.pair, t.rule, game.goals, t.walkable, t.near_wall,
-            game.info.n_agents, 1, scripted,
-        )  # fmt: skip
+        advance_loops(game, 1, scripted)
         for b, one in enumerate(slow):
             one.play()
             for k, name in enumerate(core.FIELDS):

@@ -9,6 +9,7 @@ import torch
 
 from bn_mappo.config.loading import load_layers, merge
 from bn_mappo.core.errors import ConfigError, WorkerError
+from bn_mappo.core.specs import EntityGroup
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.adapters.starcraft2 import MOST_STARTS, StarCraft2
 from bn_mappo.envs.adapters.starcraft2_install import problems
@@ -48,6 +49,16 @@ def env(starcraft):
     env = StarCraft2(5)
     yield env
     env.close()
+
+
+@pytest.mark.parametrize(("map_name", "n_agents", "n_enemies", "healers"), [("3m", 3, 3, ()), ("MMM2", 10, 12, (9,))])
+def test_it_declares_enemies_and_allies(starcraft, map_name, n_agents, n_enemies, healers):
+    env = StarCraft2(5, map_name=map_name)
+    fighters = tuple(range(n_agents - len(healers)))
+    assert env.info.entities == (
+        EntityGroup("enemies", 4, n_enemies, 5, 6, fighters),
+        EntityGroup("allies", 4 + 5 * n_enemies, n_agents - 1, 5, 6, healers, are_agents=True, seen=0, distance=1),
+    )
 
 
 def test_observations_have_the_declared_sizes_and_no_game_is_needed_to_know_them(starcraft, env):
@@ -249,12 +260,12 @@ def test_else_skirmish_with_what_it_knows(no_starcraft, backend):
 def test_records_say_which_game_it_was(starcraft):
     game, real, aloha = (get_env_info(make_config(env=name)) for name in ("skirmish", "sc2", "aloha"))
     assert (run_metrics(game, 0), run_metrics(real, 0)) == (
-        {"real_game": 0.0, "skirmish_rules": 2.0},
+        {"real_game": 0.0, "skirmish_rules": 3.0},
         {"real_game": 1.0, "sc2_restarts": 0.0},
     )
-    assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": 2.0, "env_restarts": 2.0}
+    assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": 3.0, "env_restarts": 2.0}
     assert (run_metrics(aloha, 0), run_metrics(aloha, 1)) == ({}, {"env_restarts": 1.0})
-    assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": "2"}
+    assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": "3"}
     assert describe("aloha", {}) == {}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bn_mappo.core.errors import ConfigError, WorkerError
 from bn_mappo.core.seeds import derive_seed
-from bn_mappo.core.specs import Array, EnvInfo, EnvRecord
+from bn_mappo.core.specs import Array, EntityGroup, EnvInfo, EnvRecord
 from bn_mappo.envs.adapters.starcraft2_install import INSTALL_PACKAGE, describe_game, explain, game_folder, problems
 from bn_mappo.envs.multiagentenv import EpisodeLostError, MultiAgentEnv
 from bn_mappo.envs.smac_arguments import Difficulty, action_names
@@ -38,6 +38,19 @@ def import_game_class() -> Any:
             f"the package of the SMAC authors (smac.env) cannot be imported: {type(error).__name__}: {error}\n"
             f"Install it with its requirements: {INSTALL_PACKAGE}\nWithout the game: env_args.backend=skirmish"
         ) from error
+
+
+def entities_of(game: Any) -> tuple[EntityGroup, ...]:
+    """What its observations show of enemies and allies; the last agent of its maps with medivacs is the medivac."""
+    n_agents = int(game.n_agents)
+    (n_enemies, enemy), (n_allies, ally) = game.get_obs_enemy_feats_size(), game.get_obs_ally_feats_size()
+    start, first = int(game.get_obs_move_feats_size()), int(game.n_actions_no_attack)
+    n_healers = int(game.map_type == "MMM")
+    fighters, healers = tuple(range(n_agents - n_healers)), tuple(range(n_agents - n_healers, n_agents))
+    return (
+        EntityGroup("enemies", start, n_enemies, enemy, first, fighters),
+        EntityGroup("allies", start + n_enemies * enemy, n_allies, ally, first, healers, True, seen=0, distance=1),
+    )
 
 
 class StarCraft2(MultiAgentEnv):
@@ -112,6 +125,7 @@ class StarCraft2(MultiAgentEnv):
             state_dim=int(sizes["state_shape"]),
             episode_limit=int(sizes["episode_limit"]),
             masks_actions=True,
+            entities=entities_of(self.game),
             record=EnvRecord(
                 tuple(describe_game(game_version).items()),
                 (("real_game", 1.0),),

@@ -5,12 +5,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from bn_mappo.controllers.dag_controller import DAGMAC, DAGMACOptions
-from bn_mappo.core.declared import hints, to_plain
+from bn_mappo.core.declared import hints, options_of, to_plain
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Count, Natural, options
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.hosts.options import read_options
 from bn_mappo.learners.bn_mappo import BNMAPPOLearner, BNMAPPOOptions
+from bn_mappo.modules.agents import REGISTRY as AGENTS
 
 MAC, LEARNER = "dag_controller", "bn_mappo"  # keys of the host's registries
 RENAMED = {"batch_size": "mini_batch_size"}  # ours -> there, where the host means something else by our name
@@ -52,7 +53,8 @@ class Settings(NamedTuple):
 
 def option_names() -> dict[str, str]:
     """Top-level keys of policy and learner: our name -> the name in `args`."""
-    own = {**hints(DAGMAC.Options), **hints(BNMAPPOLearner.Options)}
+    of_agents = {key: hint for agent in AGENTS for key, hint in hints(options_of(AGENTS, agent)).items()}
+    own = {**hints(DAGMAC.Options), **of_agents, **hints(BNMAPPOLearner.Options)}
     return {name: RENAMED.get(name, name) for name in own}
 
 

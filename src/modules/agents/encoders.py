@@ -1,43 +1,36 @@
 """Encoders of an agent's own observation; they do not see its parents."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bn_mappo.core.registry import Registry
+from bn_mappo.modules.agents.actor import Encoding
 from bn_mappo.modules.layers import AgentLinear
 
 
-class Encoding(NamedTuple):
-    """The output of an encoder for a sequence of observations."""
-
-    features: Tensor  # [N, M, H], M = B * T
-    hidden: Tensor  # [N, B, H_rnn] after the last step; H_rnn is 0 for a feed-forward encoder
-
-
 class Encoder(nn.Module, ABC):
-    """Features of the observation. The recurrent state, of width `hidden_size`, is an argument and a result."""
+    """Features [N, M, H] of the observation. The recurrent state, `hidden_size` wide, is an argument and a result."""
 
     hidden_size: int
+
+    @abstractmethod
+    def __init__(self, groups: int, obs_dim: int, hidden_dim: int, depth: int, generator: torch.Generator):
+        """`groups`: 1 or N sets of weights; `depth`: 2, or 1 where the caller adds the second layer."""
+        super().__init__()
 
     @abstractmethod
     def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
         """obs [N, M, D], M = B T; hidden [N, B, H_rnn] before the first step; starts [B, T], 1 where episodes start."""
 
 
-REGISTRY: Registry = Registry("agent")
-
-
-@REGISTRY.register("mlp", "feed-forward: uses the current observation only")
 class MLPEncoder(Encoder):
     """FC ReLU FC ReLU; with `depth` 1 a single FC, whose ReLU is applied after the parents' part is added."""
 
     hidden_size = 0
 
     def __init__(self, groups: int, obs_dim: int, hidden_dim: int, depth: int, generator: torch.Generator):
-        super().__init__()
+        super().__init__(groups, obs_dim, hidden_dim, depth, generator)
         self.fc1 = AgentLinear(groups, obs_dim, hidden_dim, generator)
         self.fc2 = AgentLinear(groups, hidden_dim, hidden_dim, generator) if depth == 2 else None
 
@@ -48,12 +41,11 @@ class MLPEncoder(Encoder):
         return Encoding(x, hidden)
 
 
-@REGISTRY.register("rnn", "recurrent: FC, then a GRU whose state lasts through an episode")
 class RNNEncoder(Encoder):
     """FC ReLU GRU; with `depth` 1 one more FC, whose ReLU is applied after the parents' part is added."""
 
     def __init__(self, groups: int, obs_dim: int, hidden_dim: int, depth: int, generator: torch.Generator):
-        super().__init__()
+        super().__init__(groups, obs_dim, hidden_dim, depth, generator)
         self.hidden_size = hidden_dim
         self.fc1 = AgentLinear(groups, obs_dim, hidden_dim, generator)
         self.input_gates = AgentLinear(groups, hidden_dim, 3 * hidden_dim, generator, gain=1.0)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Count, Float, Fraction, NoOptions, options
 from bn_mappo.core.registry import Registry
-from bn_mappo.modules.dag.edges import logistic_noise, straight_through_edges
-from bn_mappo.modules.dag.nets import EdgeNet
+from bn_mappo.core.specs import EntityGroup, EnvInfo
+from bn_mappo.modules.dag.edges import EdgeActions, bernoulli_edges, logistic_noise, straight_through_edges
+from bn_mappo.modules.dag.nets import EdgeNet, PairNet
 from bn_mappo.modules.dag.ops import depth, precedence
 from bn_mappo.modules.dag.permutation import OrderModule, PlackettLuceOrders, SinkhornOrders
 
@@ -29,6 +30,7 @@ class DAG(NamedTuple):
     adjacency: Tensor  # [M, N, N]; [j, i] == 1: j is a parent of i. Carries the gradient of the DAG networks
     order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th: parents come first
     order_log_prob: Tensor | None = None  # [M], where the order is an action of the policy; with its gradient
+    edge_actions: EdgeActions | None = None  # where the edges are actions of the policy; with its gradient
 
 
 class NoiseScale(NamedTuple):
@@ -41,15 +43,23 @@ class NoiseScale(NamedTuple):
 class DAGGenerator(nn.Module):
     """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed.
 
-    An entry of the registry is a subclass, made as cls(options, n_agents, context_shape, hidden_dim); the fields of its
-    class `Options` are keys of the section `dag`.
+    An entry of the registry is a subclass, made as cls(options, n_agents, context_shape, hidden_dim), or by its own
+    `for_team`; the fields of its class `Options` are keys of the section `dag`.
     """
 
     Options: ClassVar[type] = NoOptions
     is_empty = False  # True: no DAG of this generator has an edge
     records_order = False  # True: rebuilding a DAG needs the order that was acted in, or is quicker with it
     order_is_action = False  # True: the order has a probability, and is learned by policy gradient
+    edges_are_actions = False  # True: so have the edges; then `forward` takes `recorded_edges` too
     is_random = False  # True: its noise is the policy, in greedy evaluation too; else zero noise is its mode
+
+    @classmethod
+    def for_team(cls, options: Any, info: EnvInfo, context_shape: ContextShape, hidden_dim: int) -> "DAGGenerator":
+        """The generator for an environment; a subclass that needs more of it than the number of agents overrides it."""
+        make: Any = cls
+        made: DAGGenerator = make(options, info.n_agents, context_shape, hidden_dim)
+        return made
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each noise of one sample; empty: the generator is deterministic."""
@@ -154,8 +164,9 @@ class LearnedOptions:
     """Keys of dag.generator=learned."""
 
     permutation: Literal["identity", "gumbel_sinkhorn", "plackett_luce"]
+    edges: Literal["straight_through", "bernoulli"]
     edge_index: Literal["agent", "rank"]
-    edge_net: Literal["mlp", "deep_set"]
+    edge_net: Literal["mlp", "deep_set", "pairs"]
     edge_bias: Float
     sinkhorn_iterations: Count
 
@@ -165,16 +176,41 @@ class LearnedDAG(DAGGenerator):
     """G = U * (Pi^T M Pi): edges and order from networks of the context (paper, section 6.1).
 
     `edge_index: rank` gives the paper's form G = Pi^T (U * M) Pi instead. M is strictly upper triangular.
+    `edges: bernoulli` makes the edges actions of the policy: recorded as such, and with a probability.
     """
 
     Options = LearnedOptions
     upper: Tensor
 
-    def __init__(self, options: LearnedOptions, n_agents: int, context_shape: ContextShape, hidden_dim: int):
+    def __init__(
+        self,
+        options: LearnedOptions,
+        n_agents: int,
+        context_shape: ContextShape,
+        hidden_dim: int,
+        allies: EntityGroup | None = None,
+    ):
+        """`allies`: what observations show of the other agents; edge_net=pairs needs it."""
         super().__init__()
         self.n_agents = n_agents
         self.edges_by_rank = options.edge_index == "rank"
-        self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, options.edge_net, options.edge_bias)
+        self.edges_are_actions = options.edges == "bernoulli"
+        if self.edges_are_actions and (self.edges_by_rank or options.permutation == "gumbel_sinkhorn"):
+            raise ConfigError(
+                "dag.edges=bernoulli goes with dag.edge_index=agent and dag.permutation=identity or plackett_luce, "
+                f"not with {'dag.edge_index=rank' if self.edges_by_rank else 'dag.permutation=gumbel_sinkhorn'}: a "
+                "relaxed order needs edges with a gradient"
+            )
+        self.edge_net: nn.Module
+        if options.edge_net == "pairs":
+            if allies is None or context_shape[0] != n_agents:
+                raise ConfigError(
+                    "dag.edge_net=pairs needs dag.context=obs and an environment that declares which entries of an "
+                    "observation tell of which ally (EnvInfo.entities), as skirmish and sc2 do: choose mlp or deep_set"
+                )
+            self.edge_net = PairNet(n_agents, context_shape[1], allies, hidden_dim, options.edge_bias)
+        else:
+            self.edge_net = EdgeNet(n_agents, context_shape, hidden_dim, options.edge_net, options.edge_bias)
         self.orders: OrderModule | None = None  # the order 1..N
         if options.permutation == "gumbel_sinkhorn":
             self.orders = SinkhornOrders(n_agents, context_shape, hidden_dim, options.sinkhorn_iterations)
@@ -183,6 +219,13 @@ class LearnedDAG(DAGGenerator):
         self.records_order = self.orders is not None
         self.order_is_action = self.orders is not None and self.orders.is_action
         self.register_buffer("upper", torch.ones(n_agents, n_agents).triu(1), persistent=False)  # [N, N]
+
+    @classmethod
+    def for_team(
+        cls, options: LearnedOptions, info: EnvInfo, context_shape: ContextShape, hidden_dim: int
+    ) -> "LearnedDAG":
+        allies = next((group for group in info.entities if group.are_agents), None)
+        return cls(options, info.n_agents, context_shape, hidden_dim, allies)
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         of_order = {"dag_order_noise": self.orders.noise_shape()} if self.orders else {}
@@ -196,21 +239,29 @@ class LearnedDAG(DAGGenerator):
         return noise
 
     def forward(
-        self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
+        self,
+        context: Tensor,
+        noise: Noise | None,
+        temperature: float = 1.0,
+        recorded_order: Tensor | None = None,
+        recorded_edges: Tensor | None = None,
     ) -> DAG:
         logits = self.edge_net(context)  # [M, N, N]
         edge_noise = noise["dag_edge_noise"] if noise else torch.zeros_like(logits)  # [M, N, N]
+        order = torch.arange(self.n_agents, device=context.device).expand(context.shape[0], -1)  # [M, N]
+        pi = log_prob = None
+        allowed = self.upper  # [N, N]
+        if self.orders is not None:
+            order_noise = noise["dag_order_noise"] if noise else None
+            order, pi, log_prob = self.orders(context, order_noise, temperature, recorded_order)
+            allowed = pi.mT @ (self.upper @ pi)  # [M, N, N]
+        if self.edges_are_actions:
+            drawn = logits + edge_noise > 0 if recorded_edges is None else recorded_edges  # [M, N, N]
+            return DAG(drawn * allowed, order, log_prob, bernoulli_edges(logits, drawn, allowed))
         edges = straight_through_edges(logits, edge_noise, temperature)  # [M, N, N]
-        if self.orders is None:
-            order = torch.arange(self.n_agents, device=context.device).expand(context.shape[0], -1)  # [M, N]
-            return DAG(edges * self.upper, order)
-        order_noise = noise["dag_order_noise"] if noise else None
-        order, pi, log_prob = self.orders(context, order_noise, temperature, recorded_order)
-        if self.edges_by_rank:
-            adjacency = pi.mT @ (edges * self.upper) @ pi  # [M, N, N]
-        else:
-            adjacency = edges * (pi.mT @ (self.upper @ pi))  # [M, N, N]
-        return DAG(adjacency, order, order_log_prob=log_prob)
+        if pi is not None and self.edges_by_rank:
+            return DAG(pi.mT @ (edges * self.upper) @ pi, order, log_prob)
+        return DAG(edges * allowed, order, log_prob)
 
 
 @options

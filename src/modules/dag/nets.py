@@ -5,6 +5,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from bn_mappo.core.specs import EntityGroup
+
 
 def mlp(sizes: list[int]) -> nn.Sequential:
     """Linear layers of these sizes with a ReLU between each two, in torch's default initialisation."""
@@ -36,6 +38,39 @@ class EdgeNet(nn.Module):
         code = self.encoder(context).mean(-2) if self.is_deep_set else context.flatten(-2)
         logits = self.decoder(code).unflatten(-1, (self.n_agents, self.n_agents, 2))  # [M, N, N, 2]
         return logits[..., 0] - logits[..., 1] + self.bias
+
+
+class PairNet(nn.Module):
+    """Edge logits of every ordered pair by one network for all pairs, [M, N, D] -> [M, N, N]: ours, not the paper's.
+
+    The logit of j -> i depends on both observations, and on what i sees of j. With x_ij the entries of o_i about j
+    (zeros if i does not see j), and c_i = ReLU(FC(the rest of o_i)), it is FC(ReLU(FC(c_i) + FC(c_j) + FC(x_ij))).
+    Renumbered agents have renumbered edges, and each weight learns from all pairs.
+    """
+
+    others: Tensor
+
+    def __init__(self, n_agents: int, obs_dim: int, allies: EntityGroup, hidden_dim: int, bias: float):
+        super().__init__()
+        self.n_agents, self.allies, self.bias = n_agents, allies, bias
+        everyone = torch.arange(n_agents)
+        others = torch.stack([everyone[everyone != agent] for agent in range(n_agents)])  # [N, N - 1]
+        self.register_buffer("others", others, persistent=False)
+        self.code = nn.Linear(obs_dim - allies.size * allies.width, hidden_dim)
+        self.of_child = nn.Linear(hidden_dim, hidden_dim)
+        self.of_parent = nn.Linear(hidden_dim, hidden_dim, bias=False)
+        self.of_sight = nn.Linear(allies.width, hidden_dim, bias=False)
+        self.head = nn.Linear(hidden_dim, 1)
+
+    def forward(self, context: Tensor) -> Tensor:
+        start, stop = self.allies.start, self.allies.start + self.allies.size * self.allies.width
+        code = torch.relu(self.code(torch.cat([context[..., :start], context[..., stop:]], dim=-1)))  # [M, N, H]
+        seen = context[..., start:stop].unflatten(-1, (self.allies.size, self.allies.width))  # [M, N, N - 1, W]
+        index = self.others.unsqueeze(-1).expand(len(context), -1, -1, self.allies.width)
+        sight = seen.new_zeros(len(context), self.n_agents, self.n_agents, self.allies.width).scatter(2, index, seen)
+        x = self.of_child(code).unsqueeze(2) + self.of_parent(code).unsqueeze(1) + self.of_sight(sight)  # [M, i, j, H]
+        logits: Tensor = self.head(torch.relu(x)).squeeze(-1).mT  # [M, j, i]
+        return logits + self.bias
 
 
 class ScoreNet(nn.Module):

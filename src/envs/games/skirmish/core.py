@@ -10,25 +10,31 @@ import numpy as np
 from numba import njit
 
 # unit[FIELD, u], float64: what changes
-FIELDS = ("x", "y", "health", "shield", "energy", "cooldown", "calm", "speed", "goal_x", "goal_y")
-X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, CALM, SPEED, GOAL_X, GOAL_Y = range(len(FIELDS))
-# mark[MARK, u], int64: target (unit or -1), whether there is a goal, whom it shot or healed last in this step, action
-MARKS = ("target", "has_goal", "shot_at", "last_action")
-TARGET, HAS_GOAL, SHOT_AT, LAST_ACTION = range(len(MARKS))
+# windup: loops until the shot that has begun leaves; flight: loops until hits that have left land; 0: there are none
+FIELDS = (
+    "x", "y", "health", "shield", "energy", "cooldown", "calm", "speed", "goal_x", "goal_y", "windup", "flight",
+)  # fmt: skip
+X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, CALM, SPEED, GOAL_X, GOAL_Y, WINDUP, FLIGHT = range(len(FIELDS))
+# mark[MARK, u], int64: target (unit or -1), whether there is a goal, whom it shot or healed last in this step, action,
+# and whom its last shot, begun or flying, is for
+MARKS = ("target", "has_goal", "shot_at", "last_action", "aim")
+TARGET, HAS_GOAL, SHOT_AT, LAST_ACTION, AIM = range(len(MARKS))
 # trait[TRAIT, u], float64: what does not change
 TRAITS = (
-    "radius", "max_health", "max_shield", "max_energy", "start_energy", "armour", "step", "acceleration",
-    "regeneration", "energy_regeneration", "period", "hits", "is_air", "heal", "health_per_energy", "splash",
-    "state_scale", "spawn_x", "spawn_y", "spawn_radius",
+    "radius", "separation", "max_health", "max_shield", "max_energy", "start_energy", "armour", "step", "acceleration",
+    "regeneration", "energy_regeneration", "period", "damage_point", "hits_now", "hits_later", "delay", "missile_step",
+    "is_channelled", "is_air", "heal", "health_per_energy", "line_length", "line_width", "state_scale",
+    "spawn_x", "spawn_y", "spawn_radius",
 )  # fmt: skip
 (
-    RADIUS, MAX_HEALTH, MAX_SHIELD, MAX_ENERGY, START_ENERGY, ARMOUR, STEP, ACCELERATION,
-    REGENERATION, ENERGY_REGENERATION, PERIOD, HITS, IS_AIR, HEAL, HEALTH_PER_ENERGY, SPLASH,
-    STATE_SCALE, SPAWN_X, SPAWN_Y, SPAWN_RADIUS,
+    RADIUS, SEPARATION, MAX_HEALTH, MAX_SHIELD, MAX_ENERGY, START_ENERGY, ARMOUR, STEP, ACCELERATION,
+    REGENERATION, ENERGY_REGENERATION, PERIOD, DAMAGE_POINT, HITS_NOW, HITS_LATER, DELAY, MISSILE_STEP,
+    IS_CHANNELLED, IS_AIR, HEAL, HEALTH_PER_ENERGY, LINE_LENGTH, LINE_WIDTH, STATE_SCALE,
+    SPAWN_X, SPAWN_Y, SPAWN_RADIUS,
 ) = range(len(TRAITS))  # fmt: skip
 # pair[PAIR, u, v], float64, of u towards v: squared distances between centres, and the damage of a hit before armour
-PAIRS = ("reach", "acquire", "touch", "hit")
-REACH, ACQUIRE, TOUCH, HIT = range(len(PAIRS))
+PAIRS = ("reach", "hold", "acquire", "touch", "hit")
+REACH, HOLD, ACQUIRE, TOUCH, HIT = range(len(PAIRS))
 # rule[RULE], float64
 RULES = (
     "sight", "shoot_range", "move_amount", "shield_delay", "shield_regeneration", "jitter_low", "jitter_span",
@@ -112,7 +118,7 @@ def is_walkable(walkable, x, y):
 
 @part
 def push_apart(unit, pair, scratch, largest):
-    """Every living unit moves by half of each of its overlaps with others of its layer, from one set of positions."""
+    """Every living unit moves by half of its overlaps with those it collides with, from one set of positions."""
     n_units = unit.shape[1]
     for u in range(n_units):
         scratch[PUSH_X, u] = 0.0
@@ -147,7 +153,7 @@ def push_apart(unit, pair, scratch, largest):
 @part
 def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
     """Move a ground unit out of the wall that it is deepest in, twice; one that is still off the floor goes back."""
-    radius = trait[RADIUS, u]
+    radius = trait[SEPARATION, u]
     for _ in range(2):
         x, y = unit[X, u], unit[Y, u]
         if not is_walkable(walkable, x, y):
@@ -178,7 +184,7 @@ def keep_on_floor(unit, trait, walkable, near_wall, u, old_x, old_y):
 @part
 def keep_in_air(unit, trait, walkable, u):
     """Air units cross walls, and stay on the map."""
-    radius = trait[RADIUS, u]
+    radius = trait[SEPARATION, u]
     unit[X, u] = min(max(unit[X, u], radius), walkable.shape[0] - radius)
     unit[Y, u] = min(max(unit[Y, u], radius), walkable.shape[1] - radius)
 
@@ -193,6 +199,23 @@ def find_threats(unit, mark, trait, pair, scratch):
         target = mark[TARGET, u]
         attacks = target >= 0 and unit[HEALTH, target] > 0.0 and pair[HIT, u, target] > 0.0
         scratch[THREAT, u] = 1.0 if unit[HEALTH, u] > 0.0 and (attacks or trait[HEAL, u] > 0.0) else 0.0
+
+
+@part
+def is_shooting(unit, mark, trait, pair, u):
+    """Whether u stands in the middle of a shot: before it leaves, or until those hits land that u must stand for.
+
+    A shot that has begun is over when its target leaves range and slop, or dies, or u gets another order.
+    """
+    aim = mark[AIM, u]
+    if aim < 0 or mark[TARGET, u] != aim:
+        return False
+    if unit[WINDUP, u] > 0.0:
+        dx, dy = unit[X, aim] - unit[X, u], unit[Y, aim] - unit[Y, u]
+        return unit[HEALTH, aim] > 0.0 and dx * dx + dy * dy <= pair[HOLD, u, aim]
+    if unit[FLIGHT, u] > 0.0 and trait[IS_CHANNELLED, u] > 0.0:
+        return unit[HEALTH, aim] > 0.0 or trait[LINE_LENGTH, u] > 0.0
+    return False
 
 
 @part
@@ -264,11 +287,11 @@ def follow(unit, mark, trait, rule, u, low, high):
 
 @part
 def decide(unit, mark, trait, pair, rule, goal, scratch, n_agents, are_allies_scripted):
-    """Targets and goals of all scripted units."""
+    """Targets and goals of all scripted units; those in the middle of a shot keep theirs."""
     n_units = unit.shape[1]
     find_threats(unit, mark, trait, pair, scratch)
     for u in range(0 if are_allies_scripted else n_agents, n_units):
-        if unit[HEALTH, u] <= 0.0:
+        if unit[HEALTH, u] <= 0.0 or is_shooting(unit, mark, trait, pair, u):
             continue
         is_enemy = u >= n_agents
         own_low, own_high = (n_agents, n_units) if is_enemy else (0, n_agents)
@@ -297,20 +320,63 @@ def strike(scratch, trait, rule, damage, n_hits, v):
 
 
 @part
-def fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target):
-    """All that a shot of u at its target does."""
-    n_hits = int(trait[HITS, u])
-    strike(scratch, trait, rule, pair[HIT, u, target], n_hits, target)
-    mark[SHOT_AT, u] = target
-    if trait[SPLASH, u] <= 0.0:
+def touches_line(unit, trait, u, target, v):
+    """Whether unit v touches the line of u's shot: it lies across the shot, with its middle in the target."""
+    shot_x, shot_y = unit[X, target] - unit[X, u], unit[Y, target] - unit[Y, u]
+    length = np.sqrt(shot_x * shot_x + shot_y * shot_y)
+    if length == 0.0:
+        shot_x, length = SAME_POINT, SAME_POINT
+    dx, dy = unit[X, v] - unit[X, target], unit[Y, v] - unit[Y, target]
+    off = (dx * shot_x + dy * shot_y) / length  # along the shot, so away from the line
+    beyond = max(abs(dy * shot_x - dx * shot_y) / length - trait[LINE_LENGTH, u] / 2.0, 0.0)  # its end
+    near = trait[LINE_WIDTH, u] / 2.0 + trait[RADIUS, v]
+    return off * off + beyond * beyond <= near * near
+
+
+@part
+def land(unit, trait, pair, rule, scratch, n_agents, u, target, n_hits):
+    """Hits of u arrive: at the target if it still lives, and at all on the line that the shot may have."""
+    if unit[HEALTH, target] > 0.0:
+        strike(scratch, trait, rule, pair[HIT, u, target], n_hits, target)
+    if trait[LINE_LENGTH, u] <= 0.0:
         return
     low, high = (n_agents, unit.shape[1]) if target >= n_agents else (0, n_agents)
     for v in range(low, high):
         if v == target or unit[HEALTH, v] <= 0.0 or trait[IS_AIR, v] > 0.0:
             continue
-        dx, dy = unit[X, v] - unit[X, target], unit[Y, v] - unit[Y, target]
-        if dx * dx + dy * dy <= trait[SPLASH, u] * trait[SPLASH, u]:
+        if touches_line(unit, trait, u, target, v):
             strike(scratch, trait, rule, pair[HIT, u, v], n_hits, v)
+
+
+@part
+def fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target, since):
+    """A shot of u leaves for its target; `since`: loops (0 or less) by which the loop is later than that."""
+    mark[SHOT_AT, u] = target
+    if trait[HITS_NOW, u] > 0.0:
+        land(unit, trait, pair, rule, scratch, n_agents, u, target, int(trait[HITS_NOW, u]))
+    if trait[HITS_LATER, u] <= 0.0:
+        return
+    wait = since + trait[DELAY, u]
+    if trait[MISSILE_STEP, u] > 0.0:
+        dx, dy = unit[X, target] - unit[X, u], unit[Y, target] - unit[Y, u]
+        gap = np.sqrt(dx * dx + dy * dy) - trait[RADIUS, u] - trait[RADIUS, target]
+        wait += max(gap, 0.0) / trait[MISSILE_STEP, u]
+    if wait > 0.0:
+        unit[FLIGHT, u] = wait
+        mark[AIM, u] = target
+    else:
+        land(unit, trait, pair, rule, scratch, n_agents, u, target, int(trait[HITS_LATER, u]))
+
+
+@part
+def fly(unit, mark, trait, pair, rule, scratch, n_agents, u, is_busy):
+    """Hits of u come one loop nearer. Those that u must stand for are lost if it no longer does."""
+    if trait[IS_CHANNELLED, u] > 0.0 and not is_busy:
+        unit[FLIGHT, u] = 0.0
+        return
+    unit[FLIGHT, u] = max(unit[FLIGHT, u] - 1.0, 0.0)
+    if unit[FLIGHT, u] == 0.0:
+        land(unit, trait, pair, rule, scratch, n_agents, u, mark[AIM, u], int(trait[HITS_LATER, u]))
 
 
 @part
@@ -352,30 +418,43 @@ def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
         scratch[NEW_HEALTH, u] = unit[HEALTH, u]
         scratch[NEW_SHIELD, u] = unit[SHIELD, u]
     for u in range(n_units):
+        is_busy = unit[HEALTH, u] > 0.0 and is_shooting(unit, mark, trait, pair, u)
+        winds_up = is_busy and unit[WINDUP, u] > 0.0
+        if unit[FLIGHT, u] > 0.0:  # also where u has died since
+            fly(unit, mark, trait, pair, rule, scratch, n_agents, u, is_busy)
         if unit[HEALTH, u] <= 0.0:
             continue
         cooldown = unit[COOLDOWN, u] - 1.0 if unit[COOLDOWN, u] > 0.0 else 0.0  # below 0: it was ready within the loop
         target = mark[TARGET, u]
-        if target >= 0 and unit[HEALTH, target] <= 0.0:
+        if target >= 0 and unit[HEALTH, target] <= 0.0 and not is_busy:
             target = -1
             mark[TARGET, u] = -1
-        is_walking = False
-        if target >= 0:
+        is_walking, windup = False, 0.0
+        if is_busy and not winds_up:
+            pass  # it stands until its hits have landed
+        elif target >= 0:
             dx, dy = unit[X, target] - unit[X, u], unit[Y, target] - unit[Y, u]
-            if dx * dx + dy * dy > pair[REACH, u, target]:
+            if dx * dx + dy * dy > pair[REACH, u, target] and not winds_up:
                 walk(unit, trait, scratch, u, dx, dy)
                 is_walking = True
             elif trait[HEAL, u] > 0.0:
                 heal(unit, mark, trait, scratch, u, target)
-            elif cooldown <= 0.0:
-                fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target)
-                cooldown += trait[PERIOD, u] + rule[JITTER_LOW] + rule[JITTER_SPAN] * uniform(streams, game)
+            elif winds_up or cooldown <= 0.0:
+                left = unit[WINDUP, u] - 1.0 if winds_up else cooldown + trait[DAMAGE_POINT, u]
+                if left > 0.0:
+                    windup = left
+                    mark[AIM, u] = target
+                else:
+                    fire(unit, mark, trait, pair, rule, scratch, n_agents, u, target, left)
+                    jitter = rule[JITTER_LOW] + rule[JITTER_SPAN] * uniform(streams, game)
+                    cooldown = left + trait[PERIOD, u] - trait[DAMAGE_POINT, u] + jitter
         elif mark[HAS_GOAL, u] > 0:
             dx, dy = unit[GOAL_X, u] - unit[X, u], unit[GOAL_Y, u] - unit[Y, u]
             walk(unit, trait, scratch, u, dx, dy)
             is_walking = True
         if not is_walking:
             unit[SPEED, u] = 0.0
+        unit[WINDUP, u] = windup
         unit[COOLDOWN, u] = max(cooldown, 0.0)
 
 
@@ -409,6 +488,7 @@ def settle(unit, mark, trait, rule, scratch):
             unit[SHIELD, u] = 0.0
             unit[ENERGY, u] = 0.0
             unit[COOLDOWN, u] = 0.0
+            unit[WINDUP, u] = 0.0
             unit[SPEED, u] = 0.0
             mark[TARGET, u] = -1
             mark[HAS_GOAL, u] = 0
@@ -635,7 +715,8 @@ def start(
             unit[ENERGY, u] = trait[START_ENERGY, u]
             unit[CALM, u] = rule[SHIELD_DELAY]
             unit[COOLDOWN, u] = unit[SPEED, u] = unit[GOAL_X, u] = unit[GOAL_Y, u] = 0.0
-            mark[TARGET, u] = mark[SHOT_AT, u] = mark[LAST_ACTION, u] = -1
+            unit[WINDUP, u] = unit[FLIGHT, u] = 0.0
+            mark[TARGET, u] = mark[SHOT_AT, u] = mark[LAST_ACTION, u] = mark[AIM, u] = -1
             mark[HAS_GOAL, u] = 0
         draw_goals(goals, streams, game, goal)
         for _ in range(SPAWN_ROUNDS):

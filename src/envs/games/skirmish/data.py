@@ -20,8 +20,10 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 Segment = Annotated[list[Point], Field(min_length=2, max_length=2)]  # from one point to another
+Radius = Annotated[float, Field(gt=0, le=LARGEST_RADIUS)]
 Race = Literal["terran", "protoss", "zerg"]
 Attribute = Literal["light", "armoured", "biological"]
+Layer = Literal["ground", "flying", "colossus"]
 
 
 class Section(BaseModel):
@@ -30,16 +32,45 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Line(Section):
+    """Cells; across the shot, with its middle in the target: ground units of the target's side on it are hit, too."""
+
+    length: Positive
+    width: NonNegative
+
+
 class Weapon(Section):
-    """Range in cells from edge to edge, period in s, damage of each of `hits` hits; `bonus` by attribute."""
+    """Range in cells from edge to edge, times in s, damage of each hit; `bonus` by attribute.
+
+    A shot leaves `damage_point` after its beginning, and its hits land at the times `hits` after that. With a missile
+    (cells per s) they land when it has flown as well.
+    """
 
     damage: Positive
-    hits: Annotated[int, Field(ge=1)] = 1
     bonus: dict[Attribute, Positive] = {}
     period: Positive
+    damage_point: NonNegative
+    hits: Annotated[list[NonNegative], Field(min_length=1)] = [0.0]
+    missile_speed: Positive | None = None
+    is_channelled: bool = False  # the unit stands until all hits have landed; its death or another order prevents them
     range: Positive
+    range_slop: NonNegative | None = None  # cells; None: that of the rules
     targets: list[Literal["ground", "air"]]
-    splash_radius: NonNegative = 0.0  # cells; ground units of the target's side whose centres are so near are hit too
+    line: Line | None = None
+
+    @property
+    def hits_now(self) -> int:
+        """Hits that land as the shot leaves."""
+        return 0 if self.missile_speed else sum(time == 0 for time in self.hits)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        later = self.hits if self.missile_speed else [time for time in self.hits if time > 0]
+        if len(set(later)) > 1:
+            raise ValueError("hits that do not land at once land at one time")
+        if self.damage_point > self.period:
+            raise ValueError("the damage point lies within the period")
+        return self
 
 
 class Energy(Section):
@@ -66,10 +97,12 @@ class UnitType(Section):
     shield: NonNegative = 0.0
     armour: NonNegative = 0.0
     attributes: list[Attribute]
-    is_air: bool = False
+    is_air: bool = False  # it crosses walls, and only weapons against air units hit it
+    collides: Annotated[list[Layer], Field(min_length=1)] = ["ground"]  # with units that share one of these layers
     speed: Positive
     acceleration: Positive | None = None
-    radius: Annotated[float, Field(gt=0, le=LARGEST_RADIUS)]
+    radius: Radius  # for ranges
+    separation_radius: Radius  # for collisions with units and walls
     health_regeneration: NonNegative = 0.0
     max_cooldown: Positive  # game loops; the state divides by it
     energy: Energy | None = None
@@ -98,13 +131,6 @@ class Shield(Section):
     regeneration: NonNegative
 
 
-class Acquire(Section):
-    """max(minimum, range + margin) cells from edge to edge."""
-
-    minimum: NonNegative
-    margin: NonNegative
-
-
 class Rules(Section):
     """units.yaml."""
 
@@ -113,22 +139,30 @@ class Rules(Section):
     shoot_range: Positive
     shield: Shield
     weapon_jitter: Annotated[list[float], Field(min_length=2, max_length=2)]
+    range_slop: NonNegative  # cells
     least_damage: NonNegative
-    acquire: Acquire
+    least_scan_range: NonNegative
     follow_distance: NonNegative
     largest_push: Positive
     general_knowledge: list[str] = []
     inferred: list[str] = []  # sentences
+    assumed: list[str] = []
     units: dict[str, UnitType]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_marks(self)
+        for name, unit in self.units.items():
+            if unit.weapon and _longest_shot(unit.weapon, self) >= unit.weapon.period + self.weapon_jitter[0]:
+                raise ValueError(f"{name}: a shot must have landed before the next one begins")
         return self
 
 
 class Group(Section):
-    """`count` units that start as a clump around a point; groups at one point are one clump."""
+    """`count` units that start as a clump around a point; groups at one point are one clump.
+
+    A map lists its groups in the order in which the map of the real game creates them.
+    """
 
     unit: str
     count: Annotated[int, Field(ge=1)]
@@ -154,12 +188,20 @@ class Map(NamedTuple):
     walkable: Array  # [SIZE, SIZE] bool, by x and y
     allies: list[tuple[UnitType, str, Point]]  # one entry a unit: type, its name, where its clump is
     enemies: list[tuple[UnitType, str, Point]]
+    created: tuple[list[int], list[int]]  # allies and enemies: the entries above in the order of their creation
     unit_types: list[str]  # in the order of the one-hot code; empty where each side has one type only
 
     @property
     def races(self) -> tuple[Race, Race]:
         """Of the allies and of the enemies."""
         return self.allies[0][0].race, self.enemies[0][0].race
+
+
+def _longest_shot(weapon: Weapon, rules: Rules) -> float:
+    """Seconds from the beginning of a shot until all of it has landed, at most."""
+    slop = rules.range_slop if weapon.range_slop is None else weapon.range_slop
+    flight = (weapon.range + slop) / weapon.missile_speed if weapon.missile_speed else 0.0
+    return weapon.damage_point + max(weapon.hits) + flight
 
 
 def _check_marks(section: Rules | UnitType) -> None:
@@ -215,6 +257,14 @@ def _line_up(groups: list[Group], rules: Rules) -> list[tuple[UnitType, str, Poi
     return [(rules.units[group.unit], group.unit, group.at) for group in ordered for _ in range(group.count)]
 
 
+def _creation_order(groups: list[Group]) -> list[int]:
+    """The entries of _line_up in the order in which the groups create them."""
+    names = np.repeat([group.unit for group in groups], [group.count for group in groups])
+    slots = np.empty(len(names), dtype=np.int64)
+    slots[np.argsort(names, kind="stable")] = np.arange(len(names))
+    return [int(slot) for slot in slots]
+
+
 @functools.cache
 def load_map(name: str) -> Map:
     """The map of this name; ConfigError with the list of maps where there is none."""
@@ -240,4 +290,5 @@ def build_map(name: str, data: MapData) -> Map:
         )
     types = [{unit_name for _, unit_name, _ in units} for units in (allies, enemies)]
     unit_types = sorted(types[0] | types[1]) if max(map(len, types)) > 1 else []
-    return Map(name, data, rules, walkable, allies, enemies, unit_types)
+    created = _creation_order(data.allies), _creation_order(data.enemies)
+    return Map(name, data, rules, walkable, allies, enemies, created, unit_types)

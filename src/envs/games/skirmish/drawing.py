@@ -113,11 +113,11 @@ def _draw_orders(axis: Axes, now: Moment, is_alive: Array) -> None:
 
 
 def _draw_bodies(axis: Axes, now: Moment, is_alive: Array) -> None:
-    """Enemies below, air units above."""
+    """Enemies below, units that others pass under above."""
     shapes, sides = _shapes(now), np.arange(len(now.health)) >= now.n_agents
     for side in (True, False):
         for flies in (False, True):
-            chosen = np.flatnonzero(is_alive & (sides == side) & (now.is_air == flies))
+            chosen = np.flatnonzero(is_alive & (sides == side) & (now.is_above == flies))
             bodies = [_body(now.position[u], float(now.radius[u]), shapes[now.kinds[u]]) for u in chosen]
             opacity, layer = (0.8, 4) if flies else (1.0, 3)
             look: dict[str, Any] = {"facecolor": SIDES[side], "edgecolor": "white", "linewidth": 1.0}

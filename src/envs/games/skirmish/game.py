@@ -16,7 +16,8 @@ from bn_mappo.envs.games.skirmish.sizes import Shown, count
 from bn_mappo.envs.smac_arguments import Difficulty, action_names
 from bn_mappo.envs.vector.batched import BatchedGame
 
-RULES = 2  # version of the rules that battles follow (docs/environments.md, history of the rules)
+LEAST_GRID = 0.1  # cells; finer ones take long and change little
+RULES = 3  # version of the rules that battles follow (docs/environments.md, history of the rules)
 
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
@@ -62,6 +63,7 @@ class Skirmish(BatchedGame):
         step_mul: int = 8,
         move_amount: float = 2.0,
         start: Literal["random", "fixed"] = "random",
+        start_grid: float = 0.5,
         enemy_order: Literal["sorted", "raw"] = "sorted",
         exchange_enemy_types: bool = False,
         obs_all_health: bool = True,
@@ -107,6 +109,8 @@ class Skirmish(BatchedGame):
                 "env_args.reward_shield_regen=False changes the reward of reward_only_positive=True alone: "
                 "otherwise regeneration counts against the agents, or nothing but the outcome counts"
             )
+        if start_grid < LEAST_GRID:
+            raise ConfigError(f"env_args.start_grid={start_grid}: must be at least {LEAST_GRID}")
         if os.path.basename(replay_prefix) != replay_prefix:
             raise ConfigError(
                 f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"
@@ -116,7 +120,7 @@ class Skirmish(BatchedGame):
 
         self.core: ModuleType = core
         self.map = load_map(map_name)
-        self.tables = tables.make_tables(self.map, move_amount, start, exchange_enemy_types)
+        self.tables = tables.make_tables(self.map, move_amount, start, start_grid, exchange_enemy_types)
         self.sorts_enemies = enemy_order == "sorted"
         self.n_loops = step_mul
         self.time_out_is_end = not continuing_episode
@@ -140,7 +144,9 @@ class Skirmish(BatchedGame):
         n_agents, n_enemies = len(self.map.allies), len(self.map.enemies)
         limit = self.map.data.episode_limit
         record = RECORD._replace(action_names=action_names(sizes.n_actions))
-        self.info = EnvInfo(n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, record=record)
+        self.info = EnvInfo(
+            n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, entities=sizes.entities, record=record
+        )
         most = n_enemies * reward_death_value + reward_win
         most += sum(unit.health + unit.shield for unit, _, _ in self.map.enemies)
         pays = {

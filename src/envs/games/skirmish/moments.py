@@ -30,8 +30,8 @@ class Moment(NamedTuple):
     n_agents: int
     kinds: list[str]  # of the U units: names of their types
     position: Array  # [U, 2] cells
-    radius: Array  # [U] cells
-    is_air: Array  # [U] bool
+    radius: Array  # [U] cells; of the circle that keeps others off
+    is_above: Array  # [U] bool: units on the ground pass under it
     health: Array  # [U] share of full health; 0: dead
     shield: Array  # [U] share of the full shield
     has_shield: Array  # [U] bool
@@ -60,8 +60,8 @@ def moment(game: Battles, b: int = 0) -> Moment:
         n_agents,
         [name for _, name, _ in (*game_map.allies, *game_map.enemies)],
         unit[[core.X, core.Y]].T,
-        trait[core.RADIUS],
-        trait[core.IS_AIR] > 0,
+        trait[core.SEPARATION],
+        np.array(["ground" not in unit.collides for unit, _, _ in (*game_map.allies, *game_map.enemies)]),
         unit[core.HEALTH] / trait[core.MAX_HEALTH],
         unit[core.SHIELD] / np.maximum(trait[core.MAX_SHIELD], 1.0),
         trait[core.MAX_SHIELD] > 0,

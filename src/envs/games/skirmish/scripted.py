@@ -125,7 +125,8 @@ def _threatened(game: Battles, sight: Sight) -> tuple[Array, Array]:
 
 def _damage(game: Battles) -> Array:
     core, pair, trait = game.core, game.tables.pair, game.tables.trait
-    return trait[core.HITS, :, None] * np.maximum(pair[core.HIT] - trait[core.ARMOUR], 0)  # [U, U] of a whole shot
+    n_hits = trait[core.HITS_NOW] + trait[core.HITS_LATER]  # [U]
+    return n_hits[:, None] * np.maximum(pair[core.HIT] - trait[core.ARMOUR], 0)  # [U, U] of a whole shot
 
 
 def _is_healer(game: Battles) -> Array:

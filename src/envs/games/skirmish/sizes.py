@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+from bn_mappo.core.specs import EntityGroup
 from bn_mappo.envs.games.skirmish.data import Map
 
 MOVES, AROUND, SEEN = 4, 8, 4  # own moves; cells around; attackable or visible, distance, dx, dy
+SEEN_AT = (0, 1)  # entries of an ally that tell whether it is visible, and its distance
 
 
 class Shown(NamedTuple):
@@ -27,6 +29,7 @@ class Sizes(NamedTuple):
     obs: int
     state: int
     switches: dict[str, int]  # core.SHOWS
+    entities: tuple[EntityGroup, ...]
 
 
 def count(game_map: Map, shown: Shown) -> Sizes:
@@ -54,4 +57,11 @@ def count(game_map: Map, shown: Shown) -> Sizes:
         "enemy_shields": enemy_shields,
         "obs_instead_of_state": shown.obs_instead_of_state,
     }
-    return Sizes(n_actions, obs, n_agents * obs if shown.obs_instead_of_state else state, switches)
+    healers = tuple(k for k, (unit, _, _) in enumerate(game_map.allies) if unit.heal)
+    fighters = tuple(k for k in range(n_agents) if k not in healers)
+    first = n_actions - n_enemies
+    entities = (
+        EntityGroup("enemies", moves, n_enemies, enemy, first, fighters),
+        EntityGroup("allies", moves + n_enemies * enemy, n_agents - 1, ally, first, healers, True, *SEEN_AT),
+    )
+    return Sizes(n_actions, obs, n_agents * obs if shown.obs_instead_of_state else state, switches, entities)

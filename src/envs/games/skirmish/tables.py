@@ -8,8 +8,9 @@ import numpy as np
 from bn_mappo.core.specs import Array
 from bn_mappo.envs.games.skirmish import core
 from bn_mappo.envs.games.skirmish.data import Map, Point, Rules, UnitType
+from bn_mappo.envs.games.skirmish.formation import place_side
 
-Start = Literal["random", "fixed"]  # where the units of a clump start: anywhere in a disc, or on a lattice
+Start = Literal["random", "fixed"]  # where the units of a clump start: anywhere in a disc, or as formation.py says
 CLUMP = 1.1  # radius of a clump of units at the start, times the square root of the sum of their squared radii
 EXCHANGED = ["stalker", "zealot"]  # SMAC gives the enemies of maps with these types each other's one-hot codes
 
@@ -27,9 +28,13 @@ class Tables(NamedTuple):
 
 
 def make_tables(
-    game_map: Map, move_amount: float, start: Start = "random", exchanges_enemy_types: bool = False
+    game_map: Map,
+    move_amount: float,
+    start: Start = "random",
+    start_grid: float = 0.5,
+    exchanges_enemy_types: bool = False,
 ) -> Tables:
-    """All arrays of a map; `move_amount` in cells."""
+    """All arrays of a map; `move_amount` and `start_grid` in cells."""
     units = [unit for unit, _, _ in (*game_map.allies, *game_map.enemies)]
     names = [name for _, name, _ in (*game_map.allies, *game_map.enemies)]
     kind = np.array([game_map.unit_types.index(name) if game_map.unit_types else 0 for name in names])
@@ -43,7 +48,7 @@ def make_tables(
             near_wall |= blocked[i : i + size, j : j + size]
     return Tables(
         kind,
-        _traits(game_map, units, start),
+        _traits(game_map, units, start, start_grid),
         _pairs(game_map, units),
         _rules(game_map.rules, move_amount),
         _goals(game_map),
@@ -60,35 +65,17 @@ def _spawn_radii(side: Sequence[tuple[UnitType, str, Point]]) -> list[float]:
     return [CLUMP * areas[tuple(at)] ** 0.5 for _, _, at in side]
 
 
-def _lattice(side: Sequence[tuple[UnitType, str, Point]], faces: int) -> list[Point]:
-    """A start for each unit: its clump as a hexagonal lattice of circles that touch, filled from the middle.
-
-    The lattice is as wide as the largest unit on the ground. Units that fly start in the middle. faces: 1 or -1, by
-    which x is mirrored, so that both sides have the same formation.
-    """
-    clumps: dict[tuple[float, ...], list[int]] = {}
-    places = [list(at) for _, _, at in side]
-    for k, (unit, _, at) in enumerate(side):
-        if not unit.is_air:
-            clumps.setdefault(tuple(at), []).append(k)
-    for (x, y), members in clumps.items():
-        width, reach = 2 * max(side[k][0].radius for k in members), range(-len(members), len(members) + 1)
-        offsets = [(width * (i + j % 2 / 2), width * j * 3**0.5 / 2) for i in reach for j in reach]
-        offsets.sort(key=lambda offset: (round(offset[0] ** 2 + offset[1] ** 2, 9), offset))
-        for k, (dx, dy) in zip(members, offsets, strict=False):
-            places[k] = [x + faces * dx, y + dy]
-    return places
-
-
-def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
+def _traits(game_map: Map, units: list[UnitType], start: Start, start_grid: float) -> Array:
     loops = game_map.rules.clock.loops_per_second
     places = [at for _, _, at in (*game_map.allies, *game_map.enemies)]
     spawn_radii = _spawn_radii(game_map.allies) + _spawn_radii(game_map.enemies)
     if start == "fixed":
-        places = _lattice(game_map.allies, 1) + _lattice(game_map.enemies, -1)
+        places = [place for side in (0, 1) for place in place_side(game_map, side, start_grid)]
         spawn_radii = [0.0] * len(places)
+    lines = [u.weapon.line if u.weapon else None for u in units]
     columns = {
         "radius": [u.radius for u in units],
+        "separation": [u.separation_radius for u in units],
         "max_health": [u.health for u in units],
         "max_shield": [u.shield for u in units],
         "max_energy": [u.energy.maximum if u.energy else 0.0 for u in units],
@@ -99,11 +86,17 @@ def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
         "regeneration": [u.health_regeneration / loops for u in units],
         "energy_regeneration": [u.energy.regeneration / loops if u.energy else 0.0 for u in units],
         "period": [u.weapon.period * loops if u.weapon else 0.0 for u in units],
-        "hits": [u.weapon.hits if u.weapon else 0 for u in units],
+        "damage_point": [u.weapon.damage_point * loops if u.weapon else 0.0 for u in units],
+        "hits_now": [u.weapon.hits_now if u.weapon else 0 for u in units],
+        "hits_later": [len(u.weapon.hits) - u.weapon.hits_now if u.weapon else 0 for u in units],
+        "delay": [max(u.weapon.hits) * loops if u.weapon else 0.0 for u in units],
+        "missile_step": [(u.weapon.missile_speed or 0.0) / loops if u.weapon else 0.0 for u in units],
+        "is_channelled": [u.weapon is not None and u.weapon.is_channelled for u in units],
         "is_air": [u.is_air for u in units],
         "heal": [u.heal.rate / loops if u.heal else 0.0 for u in units],
         "health_per_energy": [u.heal.health_per_energy if u.heal else 0.0 for u in units],
-        "splash": [u.weapon.splash_radius if u.weapon else 0.0 for u in units],
+        "line_length": [line.length if line else 0.0 for line in lines],
+        "line_width": [line.width if line else 0.0 for line in lines],
         "state_scale": [u.max_cooldown for u in units],
         "spawn_x": [at[0] for at in places],
         "spawn_y": [at[1] for at in places],
@@ -114,24 +107,26 @@ def _traits(game_map: Map, units: list[UnitType], start: Start) -> Array:
 
 def _pairs(game_map: Map, units: list[UnitType]) -> Array:
     """Squared distances between centres, and damage of a hit; zero where u has nothing for v, or cannot touch it."""
-    n_agents, look = len(game_map.allies), game_map.rules.acquire
+    n_agents, rules = len(game_map.allies), game_map.rules
     pair = np.zeros((len(core.PAIRS), len(units), len(units)))
     for u, unit in enumerate(units):
         for v, other in enumerate(units):
             is_foe = (u < n_agents) != (v < n_agents)
-            radii = unit.radius + other.radius
-            if unit.is_air == other.is_air:
-                pair[core.TOUCH, u, v] = radii**2
+            radii, slop = unit.radius + other.radius, 0.0
+            if set(unit.collides) & set(other.collides):
+                pair[core.TOUCH, u, v] = (unit.separation_radius + other.separation_radius) ** 2
             if unit.weapon and is_foe and ("air" if other.is_air else "ground") in unit.weapon.targets:
                 bonus = sum(unit.weapon.bonus.get(attribute, 0.0) for attribute in other.attributes)
                 pair[core.HIT, u, v] = unit.weapon.damage + bonus
                 length = unit.weapon.range
+                slop = rules.range_slop if unit.weapon.range_slop is None else unit.weapon.range_slop
             elif unit.heal and not is_foe and not other.heal and "biological" in other.attributes:
                 length = unit.heal.range
             else:
                 continue
             pair[core.REACH, u, v] = (length + radii) ** 2
-            pair[core.ACQUIRE, u, v] = (max(look.minimum, length + look.margin) + radii) ** 2
+            pair[core.HOLD, u, v] = (length + slop + radii) ** 2
+            pair[core.ACQUIRE, u, v] = (max(rules.least_scan_range, length) + radii) ** 2
     return pair
 
 

@@ -79,6 +79,7 @@ class StarCraft2Env:
         self.replay_dir, self.replay_prefix, self.state_last_action = replay_dir, replay_prefix, state_last_action
         self.obs_pathing_grid, self.move_amount, self.pathing_grid = obs_pathing_grid, move_amount, np.ones((32, 32))
         self.n_agents, self.n_enemies, self.episode_limit = MAPS[map_name]
+        self.n_actions_no_attack, self.map_type = 6, "MMM" if map_name.startswith("MMM") else "marines"
         self.n_actions = 6 + self.n_enemies
         self.battles_won = self.battles_game = self.timeouts = self.force_restarts = 0
         self._episode_count = self._episode_steps = 0
@@ -184,6 +185,15 @@ class StarCraft2Env:
 
     def get_avail_actions(self):
         return [self.get_avail_agent_actions(agent) for agent in range(self.n_agents)]
+
+    def get_obs_move_feats_size(self):
+        return 4
+
+    def get_obs_enemy_feats_size(self):
+        return self.n_enemies, 5
+
+    def get_obs_ally_feats_size(self):
+        return self.n_agents - 1, 5
 
     def get_obs_size(self):
         return 4 + 5 * self.n_enemies + 5 * (self.n_agents - 1) + 1 + (8 if self.obs_pathing_grid else 0)

@@ -1,0 +1,67 @@
+"""Options that several figures share, and their checks."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bn_mappo.core.errors import ConfigError, RunError
+
+if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
+    from bn_mappo.paper.grid import Cell
+
+FIGURES_FOLDER = Path("results", "figures")
+
+
+def check_counts(options: argparse.Namespace, *names: str) -> None:
+    """ConfigError where one of these options is given and below 1."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: give a number of at least 1")
+
+
+def check_first_seed(options: argparse.Namespace) -> None:
+    """ConfigError where the first seed is negative."""
+    if options.first_seed < 0:
+        raise ConfigError(f"--first-seed {options.first_seed}: seeds are numbers from 0 on")
+
+
+def check_settings(words: Sequence[str]) -> None:
+    """ConfigError where a word is not KEY=VALUE."""
+    for word in words:
+        if not word.partition("=")[1] or not word.partition("=")[0]:
+            raise ConfigError(f"--with {word}: give settings as KEY=VALUE, such as batch_size_run=64")
+
+
+def raise_if_failed(failed: "Sequence[Cell]", runs: Path) -> None:
+    """RunError that names the runs of a grid that failed."""
+    if failed:
+        names = ", ".join(f"{cell.place} {cell.variant} seed {cell.seed}".strip() for cell in failed)
+        raise RunError(f"{len(failed)} runs failed ({names}); see log.txt in their folders under {runs}")
+
+
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    """Options of every grid of runs."""
+    parser.add_argument("--first-seed", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument(
+        "--processes",
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="trainings at a time, each on one thread (default: all cores)",
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Settings of all runs of a grid."""
+    parser.add_argument("--preset", help="settings to lay over ours: paper, those of the paper's table (default: none)")
+    parser.add_argument(
+        "--with",
+        dest="settings",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings of all runs, as after `with` on the command line of a training",
+    )

@@ -1,0 +1,66 @@
+"""Edges between the nearest agents: against a slow count from positions, and where distances are not told."""
+
+import math
+from itertools import combinations
+
+import pytest
+import torch
+
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.specs import EntityGroup
+from bn_mappo.envs.registry import get_env_info, make_vec_env
+from bn_mappo.modules.dag.distance import DistanceDAG
+from bn_mappo.modules.dag.ops import is_acyclic
+from bn_mappo.training.build import build
+from bn_mappo.training.evaluator import evaluate
+from bn_mappo.training.step_recorder import StepRecorder
+from helpers import make_config
+
+N_EDGES = 4
+
+
+def test_a_battle_has_the_nearest_pairs_that_see_each_other():
+    config = make_config(
+        "bn_mappo", "skirmish", env_args__map_name="2s3z", dag__generator="distance", dag__n_edges=N_EDGES
+    )
+    setup, env = build(config), make_vec_env(config, 4, "test")
+    recorder = StepRecorder(env)
+    evaluate(env, setup.mac, 6, 0, 0, False, 0.0, recorder)
+    steps, fewer = recorder.columns(), 0
+    assert is_acyclic(torch.from_numpy(steps["adjacency"]).float()).all()
+    for k in range(0, len(steps["step"]), 2):
+        place = steps["position"][k]
+        pairs = [(j, i) for j, i in combinations(range(5), 2) if steps["sees_ally"][k, i, j]]
+        nearest = sorted(pairs, key=lambda pair: math.dist(place[pair[0]], place[pair[1]]))[:N_EDGES]
+        assert {tuple(edge) for edge in zip(*steps["adjacency"][k].nonzero(), strict=True)} == set(nearest)
+        fewer += len(nearest) < N_EDGES
+    assert fewer > 0, "nobody died or went away, so the test saw no pair without sight"
+
+
+def test_equal_distances_go_by_number_and_the_unseen_get_no_edge():
+    allies = EntityGroup("allies", 1, 2, 3, are_agents=True, seen=0, distance=1)
+    dag = DistanceDAG(2, 3, allies)
+    obs = torch.zeros(2, 3, 7)
+    obs[0, 1, 1:3] = torch.tensor([1.0, 0.5])  # agent 1 sees agent 0
+    obs[0, 2, 1:3] = obs[0, 2, 4:6] = torch.tensor([1.0, 0.5])  # agent 2 sees agents 0 and 1
+    obs[1, 2, 4:6] = torch.tensor([1.0, 0.0])  # agent 2 stands where agent 1 does
+    edges = [[tuple(edge) for edge in graph.nonzero().tolist()] for graph in dag(obs, None).adjacency]
+    assert edges == [[(0, 1), (0, 2)], [(1, 2)]]
+    assert dag(obs, None).order.tolist() == [[0, 1, 2]] * 2
+
+
+def test_distances_must_be_told_by_observations():
+    for updates, message in (
+        ({"env": "aloha"}, "EnvInfo.entities"),
+        ({"env": "skirmish", "dag__context": "state"}, "dag.context=obs"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            build(make_config("bn_mappo", dag__generator="distance", **updates))
+    with pytest.raises(ConfigError, match="does not tell distances"):
+        DistanceDAG(2, 3, EntityGroup("allies", 0, 2, 3, are_agents=True))
+
+
+def test_skirmish_declares_sight_and_distance_of_allies():
+    info = get_env_info(make_config("bn_mappo", "skirmish", env_args__map_name="3m"))
+    (allies,) = [group for group in info.entities if group.are_agents]
+    assert (allies.seen, allies.distance) == (0, 1)
