@@ -4,10 +4,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.games.skirmish import Skirmish, core
-from bn_mappo.envs.games.skirmish.data import load_map, map_names
+from bn_mappo.envs.games.skirmish.data import Rules, load_map, load_rules, map_names
 from bn_mappo.envs.games.skirmish.orders import attack_closest, fight, stay_with_closest
 from bn_mappo.envs.games.skirmish.scripted import alternate_fire
 from bn_mappo.envs.references import play_outcomes, reference_outcomes
@@ -66,6 +67,27 @@ def test_an_unknown_map_is_answered_with_the_list_and_the_nearest():
 def test_what_cannot_be_is_refused_by_name(argument, value):
     with pytest.raises(ConfigError, match=argument):
         Skirmish(1, 0, **check_env_args("skirmish", {argument: value}))
+
+
+@pytest.mark.parametrize(
+    ("weapon", "message"),
+    [
+        ({"hits": [0.1, 0.2]}, "land at one time"),
+        ({"hits": [0, 0.2], "missile_speed": 10}, "land at one time"),
+        ({"damage_point": 1.2}, "within the period"),
+        ({"hits": [0.95]}, "must have landed before the next"),
+        ({"missile_speed": 7.0}, "must have landed before the next"),  # 6 + 1 cells take the whole second
+    ],
+)
+def test_a_weapon_has_one_shot_on_its_way(weapon, message):
+    rules = load_rules().model_dump()
+    rules["units"] = {"marine": load_rules().units["marine"].model_dump()}
+    plain = {"damage": 6, "period": 1.0, "damage_point": 0.0, "range": 6, "targets": ["ground"]}
+    rules["units"]["marine"]["weapon"] = plain
+    Rules.model_validate(rules)
+    rules["units"]["marine"]["weapon"] = {**plain, **weapon}
+    with pytest.raises(ValidationError, match=message):
+        Rules.model_validate(rules)
 
 
 def test_agents_are_ordered_by_type_and_place():
@@ -456,7 +478,8 @@ def test_random_play_keeps_the_laws(map_name):
         assert (unit[:, core.HEALTH] >= 0).all() and (unit[:, core.HEALTH] <= trait[core.MAX_HEALTH]).all()
         assert (unit[:, core.SHIELD] >= 0).all() and (unit[:, core.SHIELD] <= trait[core.MAX_SHIELD]).all()
         assert (unit[:, core.ENERGY] >= 0).all() and (unit[:, core.ENERGY] <= trait[core.MAX_ENERGY]).all()
-        assert (unit[:, core.COOLDOWN] >= 0).all()
+        assert (unit[:, [core.COOLDOWN, core.WINDUP, core.FLIGHT]] >= 0).all()
+        assert not unit[:, core.WINDUP][is_dead].any()
         assert (is_dead | ~was_dead | is_new[:, None]).all()
         column, row = unit[:, core.X].astype(int), unit[:, core.Y].astype(int)
         assert (unit[:, :2] >= 0).all() and (unit[:, :2] < len(walkable)).all()

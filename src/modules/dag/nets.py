@@ -57,10 +57,11 @@ class PairNet(nn.Module):
         others = torch.stack([everyone[everyone != agent] for agent in range(n_agents)])  # [N, N - 1]
         self.register_buffer("others", others, persistent=False)
         self.code = nn.Linear(obs_dim - allies.size * allies.width, hidden_dim)
-        self.of_child = nn.Linear(hidden_dim, hidden_dim)
-        self.of_parent = nn.Linear(hidden_dim, hidden_dim, bias=False)
-        self.of_sight = nn.Linear(allies.width, hidden_dim, bias=False)
-        self.head = nn.Linear(hidden_dim, 1)
+        pair_dim = max(hidden_dim // 4, 1)  # there are N * N of these for one sample
+        self.of_child = nn.Linear(hidden_dim, pair_dim)
+        self.of_parent = nn.Linear(hidden_dim, pair_dim, bias=False)
+        self.of_sight = nn.Linear(allies.width, pair_dim, bias=False)
+        self.head = nn.Linear(pair_dim, 1)
 
     def forward(self, context: Tensor) -> Tensor:
         start, stop = self.allies.start, self.allies.start + self.allies.size * self.allies.width
@@ -68,7 +69,7 @@ class PairNet(nn.Module):
         seen = context[..., start:stop].unflatten(-1, (self.allies.size, self.allies.width))  # [M, N, N - 1, W]
         index = self.others.unsqueeze(-1).expand(len(context), -1, -1, self.allies.width)
         sight = seen.new_zeros(len(context), self.n_agents, self.n_agents, self.allies.width).scatter(2, index, seen)
-        x = self.of_child(code).unsqueeze(2) + self.of_parent(code).unsqueeze(1) + self.of_sight(sight)  # [M, i, j, H]
+        x = self.of_child(code).unsqueeze(2) + self.of_parent(code).unsqueeze(1) + self.of_sight(sight)  # [M, i, j, P]
         logits: Tensor = self.head(torch.relu(x)).squeeze(-1).mT  # [M, j, i]
         return logits + self.bias
 

@@ -21,10 +21,13 @@ def place_side(game_map: Map, side: int, grid: float) -> list[Point]:
     """
     units, created = (game_map.allies, game_map.enemies)[side], game_map.created[side]
     places = np.full((len(units), 2), np.inf)
+    widest = max(unit.separation_radius for unit, _, _ in units)
+    offsets = _offsets(2 * widest * (len(units) ** 0.5 + 1), grid)  # [K, 2]
+    clearances = {tuple(point): _clearance(game_map.walkable, point + offsets) for _, _, point in units}
     for slot in created:
         unit, name, point = units[slot]
-        spots = np.array(point) + _spots(len(units), grid)  # [K, 2]
-        is_free = unit.is_air | (_clearance(game_map.walkable, spots) >= unit.separation_radius - ROUNDING)
+        spots = point + offsets
+        is_free = unit.is_air | (clearances[tuple(point)] >= unit.separation_radius - ROUNDING)
         for k, (other, _, _) in enumerate(units):
             if set(unit.collides) & set(other.collides):
                 touch = unit.separation_radius + other.separation_radius
@@ -35,10 +38,10 @@ def place_side(game_map: Map, side: int, grid: float) -> list[Point]:
     return [[float(x), float(y)] for x, y in places]
 
 
-def _spots(n_units: int, grid: float) -> Array:
-    """Offsets on a grid [K, 2] by rising distance, and from the east counter-clockwise where distances are equal."""
-    reach = int(np.ceil(2 * LARGEST_RADIUS * (n_units**0.5 + 1) / grid))
-    steps = grid * np.arange(-reach, reach + 1)
+def _offsets(reach: float, grid: float) -> Array:
+    """Points of a grid [K, 2] by rising distance, and from the east counter-clockwise where distances are equal."""
+    n_steps = int(np.ceil(reach / grid))
+    steps = grid * np.arange(-n_steps, n_steps + 1)
     x, y = (axis.ravel() for axis in np.meshgrid(steps, steps, indexing="ij"))
     order = np.lexsort((np.arctan2(y, x) % (2 * np.pi), np.round(x * x + y * y, 9)))
     return np.stack([x[order], y[order]], axis=-1)
