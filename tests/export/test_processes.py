@@ -29,6 +29,7 @@ from export.exported import status_of
 from helpers import MAIN
 
 PATIENT = 10_000  # ms: on a busy machine nothing is missing that is not lost
+SLOW = 1_500  # ms, where something is lost and waited for
 
 
 def in_one_process(folder: Path, n_games: int) -> np.ndarray:
@@ -49,11 +50,18 @@ def test_a_team_of_processes_plays_the_same_games(talking, dag_by):
 
 
 @pytest.mark.slow
+def test_messages_that_come_late_but_in_time_change_nothing(talking):
+    played = play_in_processes(Setting(talking, Conduct(), Waiting(PATIENT), 1), Faults(delay_ms=20.0))
+    assert np.array_equal(played.episodes["return"], in_one_process(talking, 1))
+    assert played.counts["missing_messages"] == 0 and played.counts["messages_sent"] == 3 * 6
+
+
+@pytest.mark.slow
 def test_losses_in_processes_are_those_of_the_simulation(talking):
-    faults = Faults(message_loss=0.4, action_loss=0.2, seed=1)
-    setting = Setting(talking, Conduct(missing_message="last"), Waiting(300), 3)
+    faults = Faults(message_loss=0.25, action_loss=0.1, seed=4)  # 3 messages and 2 actions in the first 6 steps
+    setting = Setting(talking, Conduct(missing_message="last"), Waiting(SLOW), 1)
     played = play_in_processes(setting, faults)
-    lost = [np.triu(faults.lost_messages(tick, 3)[0], 1) for tick in range(18)]  # of the edges, [N, N] each
+    lost = [np.triu(faults.lost_messages(tick, 3)[0], 1) for tick in range(6)]  # of the edges, [N, N] each
     told = [edges[:, ~faults.lost_actions(tick, 3)[0]] for tick, edges in enumerate(lost)]  # of those whose answer came
     assert played.counts["messages_lost"] == np.sum(lost) > 0
     assert played.counts["missing_messages"] == sum(map(np.sum, told)) and played.counts["actions_lost"] > 0
@@ -73,7 +81,7 @@ def simulate_one_game_at_a_time(setting: Setting, faults: Faults) -> np.ndarray:
 @pytest.mark.slow
 def test_a_team_plays_on_when_an_agent_dies(talking):
     faults = Faults(dead_agent=0, dead_tick=2)
-    setting = Setting(talking, Conduct(), Waiting(200), 1)
+    setting = Setting(talking, Conduct(), Waiting(SLOW), 1)
     played = play_in_processes(setting, faults)
     assert played.counts["missing_actions"] >= 4 and played.counts["missing_messages"] >= 4
     assert np.array_equal(played.episodes["return"], simulate_one_game_at_a_time(setting, faults))
@@ -138,10 +146,11 @@ def test_served_agents_are_played_with_from_elsewhere(talking, tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_who_has_another_token_gets_no_answer(talking, monkeypatch):
-    monkeypatch.setattr(remote, "START_S", 1.0)
     with Agents(talking, "the right token, long enough", Conduct()) as agents:
+        monkeypatch.setattr(remote, "START_S", 1.0)
         with pytest.raises(RunError, match=r"no answer from agents 0 at tcp.*with this token"):
             remote.RemoteTeam(talking, agents.addresses, b"a wrong token, long enough", Waiting())
+        monkeypatch.undo()
         import zmq
 
         with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
@@ -149,6 +158,10 @@ def test_who_has_another_token_gets_no_answer(talking, monkeypatch):
             for size in (0, 10, 70_000, 10_000_000):
                 socket.send(b"x" * size)
         assert [process.poll() for process in agents.processes] == [None] * 3
+        team = remote.RemoteTeam(talking, agents.addresses, b"the right token, long enough", Waiting())
+        counts = team.counts(wait_s=20.0)
+        team.close()
+    assert counts["forged"] == 3 + 2 and counts["oversized"] == 1  # three hellos, and what was no frame
 
 
 @pytest.mark.parametrize(
