@@ -27,7 +27,8 @@ def save_run(folder: Path, alg: str = "bn_mappo", env: str = "coordination_game"
     config = make_config(alg, env=env, **updates)
     setup, _ = make_rollout(config)
     sharpen(setup.mac)
-    save_checkpoint(folder / "checkpoints", 1000, {"config": config.values(), "learner": setup.learner.state_dict()})
+    content = {"config": config.values(), "learner": setup.learner.state_dict(), "rules": setup.info.record.rules}
+    save_checkpoint(folder / "checkpoints", 1000, content)
     return folder
 
 

@@ -34,9 +34,10 @@ CASES = {  # what differs between agents, what they remember, and how messages e
         **{"alg": "mappo", "share_params": False, "agent": "rnn"},
         **{"obs_last_action": True, "obs_layer_norm": True},
     },
-    "hidden, own heads, an order that is an action": {
+    "hidden, own heads, order and edges that are actions": {
         **LEARNED,
-        **{"fusion": "hidden", "share_heads": False, "dag__permutation": "plackett_luce"},
+        **{"fusion": "hidden", "share_heads": False},
+        **{"dag__permutation": "plackett_luce", "dag__edges": "bernoulli"},
     },
     "encoded, recurrent, state": {**LEARNED, "fusion": "encoded", "agent": "rnn", "dag__context": "state"},
     "sets of entities, masked actions": {**BATTLE, "agent": "entity", "dag__generator": "distance", "dag__n_edges": 1},
