@@ -52,7 +52,8 @@ class Agents:
         try:
             for place, number in enumerate(self.numbers):
                 words = [str(folder / names[number]), "--host", host, "--port", str(port + place if port else 0)]
-                self.processes.append(_start([*words, "--conduct", json.dumps(asdict(conduct))], token))
+                words += ["--parent", str(os.getpid()), "--conduct", json.dumps(asdict(conduct))]
+                self.processes.append(start(words, token))
             for number, process in zip(self.numbers, self.processes, strict=True):
                 self.addresses.append(_address(number, process))
         except BaseException:
@@ -92,7 +93,7 @@ class Agents:
         self.close()
 
 
-def _start(words: list[str], token: str) -> "subprocess.Popen[str]":
+def start(words: list[str], token: str) -> "subprocess.Popen[str]":
     """A process that imports this package by its name, from where it lies here."""
     code = (
         "import importlib.util as u, sys; "

@@ -19,7 +19,7 @@ from bn_mappo.cli import play as command
 from bn_mappo.core.errors import RunError
 from bn_mappo.export import measuring, remote
 from bn_mappo.export.games import exported_config, play
-from bn_mappo.export.launch import Agents
+from bn_mappo.export.launch import Agents, start
 from bn_mappo.export.measuring import Setting, play_in_processes, simulate
 from bn_mappo.export.remote import Waiting
 from bn_mappo.export.runtime.agent import Conduct
@@ -122,6 +122,13 @@ def test_an_agent_process_loads_neither_torch_nor_our_networks(talking):
     assert "onnxruntime" in loaded
     banned = ("torch", "scipy", "pydantic", "matplotlib", "bn_mappo.modules", "bn_mappo.controllers", "bn_mappo.envs")
     assert not [name for name in loaded if name.startswith(banned)]
+
+
+@pytest.mark.slow
+def test_an_agent_ends_with_the_process_that_started_it(talking):
+    process = start([str(talking / "agent_0"), "--parent", "1"], "a token that is long enough")  # we are not process 1
+    assert process.wait(60) == 0
+    process.stdout.close()
 
 
 @pytest.mark.slow

@@ -74,14 +74,14 @@ class Sockets:
         self.context.destroy(linger=100)
 
 
-def run(agent: Agent, sockets: Sockets) -> None:
-    """Until the environment says stop, or a signal does."""
+def run(agent: Agent, sockets: Sockets, parent: int) -> None:
+    """Until the environment says stop, or a signal does, or the parent process has gone (0: whoever that is)."""
     later: list[tuple[float, int, Outgoing]] = []  # frames that faults delay, by time
     n_later = 0
     stopped: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda number, _: stopped.append(number))
-    while not agent.is_over and not stopped:
+    while not agent.is_over and not stopped and parent in (0, os.getppid()):
         now = time.monotonic()
         times = [entry[0] for entry in later[:1]] + ([agent.turn.deadline] if agent.turn is not None else [])
         wait_ms = min([WAIT_MS, *[max(0, int(1000 * (when - now)) + 1) for when in times]])
@@ -125,6 +125,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="the folder of one agent")
     parser.add_argument("--host", default=LOOPBACK, help=f"address to listen on (default: {LOOPBACK}, this machine)")
     parser.add_argument("--port", type=int, default=0, help="default: one that is free")
+    parser.add_argument("--parent", type=int, default=0, help="process to end with (default: none)")
     parser.add_argument("--conduct", default="{}", help="JSON: how it deals with the others")
     options = parser.parse_args()
     try:
@@ -135,7 +136,7 @@ def main() -> int:
     except ConfigError as error:
         fail(error, 2)
     print(json.dumps({"agent": agent.number, "address": sockets.address}), flush=True)
-    run(agent, sockets)
+    run(agent, sockets, options.parent)
     return 0
 
 
