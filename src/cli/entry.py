@@ -9,9 +9,14 @@ from bn_mappo.core.secrets import conceal
 
 COMMANDS = {  # name: module with main(arguments) -> exit status
     "analyse": "bn_mappo.cli.analyse",
+    "export": "bn_mappo.cli.export",
+    "import": "bn_mappo.cli.imported",
+    "play": "bn_mappo.cli.play",
     "plug-in": "bn_mappo.hosts.epymarl.plug_in",
+    "report": "bn_mappo.cli.report",
     "reproduce": "bn_mappo.cli.reproduce",
     "runs": "bn_mappo.cli.runs",
+    "serve": "bn_mappo.cli.serve",
     "sync": "bn_mappo.cli.sync",
 }
 

@@ -27,7 +27,8 @@ Examples:
   {program()} --import=my_game.py --config=bn_mappo --env-config=my_game    parts of your own: they register themselves
   {program()} list        the names that configurations, environments, agents, ... go by
 Other commands, each with its own --help: {program("analyse")}, {program("runs")}, {program("sync")},
-{program("reproduce")}, {program("plug-in")}.
+{program("reproduce")}, {program("plug-in")}, {program("export")}, {program("import")}, {program("serve")},
+{program("play")}, {program("report")}.
 
 Every key, with its default and unit: {CONFIG_DIR / "default.yaml"}.
 Sacred's options, such as -F DIR and -n NAME, work too.

@@ -11,4 +11,6 @@ def program(command: str = "") -> str:
         return f"bn-mappo {command}".strip()
     if called.name == "__main__.py" and called.resolve().parent == Path(__file__).resolve().parents[1]:
         return f"python -m bn_mappo {command}".strip()
-    return f"python src/{command.replace('-', '_') or 'main'}.py"
+    script = command.replace("-", "_") or "main"
+    has_script = (Path(__file__).resolve().parents[1] / f"{script}.py").is_file()
+    return f"python src/{script}.py" if has_script else f"python src/main.py {command}"

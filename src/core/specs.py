@@ -17,6 +17,7 @@ class EnvRecord(NamedTuple):
     metrics: tuple[tuple[str, float], ...] = ()  # in every row: (name, value), such as ("real_game", 0.0)
     rules: str = ""  # what a policy is trained by, such as "Skirmish 2"; checkpoints of other rules cause a warning
     restarts_metric: str = ""  # in every row: the metric that counts them; "": env_restarts, once there are any
+    action_names: tuple[str, ...] = ()  # by number; empty: they have none
 
 
 class EntityGroup(NamedTuple):

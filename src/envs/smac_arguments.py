@@ -1,4 +1,4 @@
-"""Types of arguments that StarCraft II and Skirmish share, because their configurations are interchangeable."""
+"""What StarCraft II and Skirmish share, so that their configurations are interchangeable: arguments, and actions."""
 
 from typing import Annotated, Literal
 
@@ -6,3 +6,9 @@ from pydantic import BeforeValidator
 
 # the command line makes a number of "7"
 Difficulty = Annotated[Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"], BeforeValidator(str)]
+
+
+def action_names(n_actions: int) -> tuple[str, ...]:
+    """SMAC's actions by number: a target is an enemy, or an ally of a medivac."""
+    orders = ("no-op", "stop", "north", "south", "east", "west")
+    return (*orders, *(f"target {k}" for k in range(n_actions - len(orders))))

@@ -1,21 +1,39 @@
 """The acting loop: a team plays B games, one joint step after another. Training and evaluation both run on it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.controllers.basic_controller import Selection, Step
+from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import Observation, StepResult
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.checkpoint import to_arrays
 
 
+class Player(Protocol):
+    """What can play: a controller, or a team that was exported from one."""
+
+    agent_ids: Tensor  # [N, N]; its device is the player's
+
+    def init_hidden(self, batch_size: int) -> Tensor:
+        """The hidden state before an episode, [B, N, H_rnn]."""
+
+    def draw_noise(
+        self, batch_size: int, generators: Generators, fraction: float, greedy: bool = False
+    ) -> dict[str, Tensor]:
+        """All randomness of one step of B games."""
+
+    def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
+        """Act in B games."""
+
+
 class ActingLoop:
     """Owns where each game stands and what its agents remember; knows no algorithm by name, and draws no noise."""
 
-    def __init__(self, env: VecEnv, mac: BasicMAC, device: torch.device, seed: int | None = None):
+    def __init__(self, env: VecEnv, mac: Player, device: torch.device, seed: int | None = None):
         """The games start new episodes; `seed` also restarts the environment's generator."""
         self.env, self.mac, self.device = env, mac, device
         n_games, n_agents = env.batch_size, env.info.n_agents

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array, StepResult
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.acting import ActingLoop
+from bn_mappo.training.acting import ActingLoop, Player
 from bn_mappo.training.episode_stats import EpisodeStats
 
 
@@ -24,7 +24,7 @@ class StepObserver:
 
 def evaluate(
     env: VecEnv,
-    mac: BasicMAC,
+    mac: Player,
     n_episodes: int,
     seed: int,
     t_env: int,

@@ -13,7 +13,7 @@ from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array, EntityGroup, EnvInfo, EnvRecord
 from bn_mappo.envs.adapters.starcraft2_install import INSTALL_PACKAGE, describe_game, explain, game_folder, problems
 from bn_mappo.envs.multiagentenv import EpisodeLostError, MultiAgentEnv
-from bn_mappo.envs.smac_arguments import Difficulty
+from bn_mappo.envs.smac_arguments import Difficulty, action_names
 
 Backend = Literal["auto", "sc2", "skirmish"]
 GAME = "sc2"  # key of the environments' registry
@@ -127,7 +127,10 @@ class StarCraft2(MultiAgentEnv):
             masks_actions=True,
             entities=entities_of(self.game),
             record=EnvRecord(
-                tuple(describe_game(game_version).items()), (("real_game", 1.0),), restarts_metric="sc2_restarts"
+                tuple(describe_game(game_version).items()),
+                (("real_game", 1.0),),
+                restarts_metric="sc2_restarts",
+                action_names=action_names(int(sizes["n_actions"])),
             ),
         )
         self.is_launched = False  # the game's process has been started

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.core.specs import Array, EnvInfo, Observation, Policy
+from bn_mappo.core.specs import Array, EnvInfo, EnvRecord, Observation, Policy
 from bn_mappo.envs.games.aloha_policies import reference_policies
 from bn_mappo.envs.vector.batched import BatchedGame
 
@@ -73,7 +73,9 @@ class Aloha(BatchedGame):
             np.eye(max_backlog + 1) if obs_coding == "one_hot" else np.linspace(0, 1, max_backlog + 1)[:, None]
         ).astype(np.float32)
         obs_dim = self.coding.shape[1]
-        self.info = EnvInfo(n_agents, 2, obs_dim, n_agents * obs_dim, episode_limit, layout=(rows, columns))
+        record = EnvRecord(action_names=("wait", "send"))
+        state_dim, layout = n_agents * obs_dim, (rows, columns)
+        self.info = EnvInfo(n_agents, 2, obs_dim, state_dim, episode_limit, layout=layout, record=record)
         self.backlog = np.zeros((batch_size, n_agents), dtype=np.int64)
         self.sent = np.zeros(batch_size, dtype=np.int64)  # messages that got through in the running episode
         self.collided = np.zeros(batch_size, dtype=np.int64)  # messages that did not

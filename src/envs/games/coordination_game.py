@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.core.specs import Array, EnvInfo, Observation, Policy
+from bn_mappo.core.specs import Array, EnvInfo, EnvRecord, Observation, Policy
 from bn_mappo.envs.vector.batched import BatchedGame
 from bn_mappo.tabular.game import Game, TabularModel, check_discount
 
@@ -133,7 +133,8 @@ class CoordinationGame(BatchedGame):
         self.epsilon = epsilon
         self.reward_bound: RewardBound = reward_bound
         self.difference_bound = default_difference_bound(n_agents) if difference_bound is None else difference_bound
-        self.info = EnvInfo(n_agents, n_actions=2, obs_dim=n_agents, state_dim=n_agents, episode_limit=episode_limit)
+        record = EnvRecord(action_names=("0", "1"))
+        self.info = EnvInfo(n_agents, 2, n_agents, n_agents, episode_limit, record=record)
         self.bits = np.zeros((batch_size, n_agents), dtype=np.int64)
         staircase = np.tri(n_agents + 1, n_agents, -1, dtype=np.int64)  # [N + 1, N]: a state for each number of ones
         self.reward_of_ones = state_reward(staircase, self.difference_bound, reward_bound)  # [N + 1]

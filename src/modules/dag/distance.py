@@ -63,7 +63,7 @@ class DistanceDAG(DAGGenerator):
         nearest = key.argsort(dim=-1, stable=True)[:, : self.n_edges]  # [M, E]
         is_edge = key.gather(-1, nearest).isfinite().to(context.dtype)  # [M, E]
         chosen = torch.zeros_like(key).scatter(-1, nearest, is_edge)  # [M, P]
-        adjacency = context.new_zeros(len(context), self.n_agents, self.n_agents)  # [M, N, N]
+        adjacency = context.new_zeros(context.shape[0], self.n_agents, self.n_agents)  # [M, N, N]
         adjacency[:, self.parent, self.child] = chosen
         order = torch.arange(self.n_agents, device=context.device)  # [N]
-        return DAG(adjacency, order.expand(len(context), -1))
+        return DAG(adjacency, order.expand(context.shape[0], -1))

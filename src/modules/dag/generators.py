@@ -94,7 +94,7 @@ class StaticDAG(DAGGenerator):
     def forward(
         self, context: Tensor, noise: Noise | None, temperature: float = 1.0, recorded_order: Tensor | None = None
     ) -> DAG:
-        m = len(context)
+        m = context.shape[0]
         return DAG(self.adjacency.expand(m, -1, -1), self.order.expand(m, -1))
 
 
@@ -248,7 +248,7 @@ class LearnedDAG(DAGGenerator):
     ) -> DAG:
         logits = self.edge_net(context)  # [M, N, N]
         edge_noise = noise["dag_edge_noise"] if noise else torch.zeros_like(logits)  # [M, N, N]
-        order = torch.arange(self.n_agents, device=context.device).expand(len(context), -1)  # [M, N]
+        order = torch.arange(self.n_agents, device=context.device).expand(context.shape[0], -1)  # [M, N]
         pi = log_prob = None
         allowed = self.upper  # [N, N]
         if self.orders is not None:

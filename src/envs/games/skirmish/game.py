@@ -14,7 +14,7 @@ from bn_mappo.envs.games.skirmish.moments import Moment, moment
 from bn_mappo.envs.games.skirmish.scripted import reference_policies
 from bn_mappo.envs.games.skirmish.sizes import Shown, count
 from bn_mappo.envs.games.skirmish.teams import RandomTeams, load_teams
-from bn_mappo.envs.smac_arguments import Difficulty
+from bn_mappo.envs.smac_arguments import Difficulty, action_names
 from bn_mappo.envs.vector.batched import BatchedGame
 
 LEAST_GRID = 0.1  # cells; finer ones take long and change little
@@ -161,8 +161,9 @@ class Skirmish(BatchedGame):
         limit = self.map.data.episode_limit
         has_any_healers = random_teams is not None and random_teams.heals[0].any()
         entities = () if has_any_healers else sizes.entities  # who aims at allies would change by episode
+        record = RECORD._replace(action_names=action_names(sizes.n_actions))
         self.info = EnvInfo(
-            n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, entities=entities, record=RECORD
+            n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, entities=entities, record=record
         )
         bonuses = n_enemies * reward_death_value + reward_win
         most = bonuses + sum(unit.health + unit.shield for unit, _, _ in self.map.enemies)
