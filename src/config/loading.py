@@ -12,7 +12,7 @@ from bn_mappo.core.program import program
 
 CONFIG_DIR = Path(__file__).parent
 EXAMPLE = f"{program()} --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
-NAMES = ("mac", "learner", "agent", "dag.generator")  # keys that choose parts, and with them which keys there are
+NAMES = ("mac", "learner", "agent", "critic_type", "dag.generator")  # keys that choose parts, so which keys there are
 
 
 def config_names(kind: str) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.controllers.basic_controller import MAC, Selection, Step
 from bn_mappo.core.specs import Observation, StepResult
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.checkpoint import to_arrays
@@ -15,7 +15,7 @@ from bn_mappo.training.checkpoint import to_arrays
 class ActingLoop:
     """Owns where each game stands and what its agents remember; knows no algorithm by name, and draws no noise."""
 
-    def __init__(self, env: VecEnv, mac: BasicMAC, device: torch.device, seed: int | None = None):
+    def __init__(self, env: VecEnv, mac: MAC, device: torch.device, seed: int | None = None):
         """The games start new episodes; `seed` also restarts the environment's generator."""
         self.env, self.mac, self.device = env, mac, device
         n_games, n_agents = env.batch_size, env.info.n_agents

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.controllers.basic_controller import MAC, Selection, Step
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array, StepResult
@@ -24,7 +24,7 @@ class StepObserver:
 
 def evaluate(
     env: VecEnv,
-    mac: BasicMAC,
+    mac: MAC,
     n_episodes: int,
     seed: int,
     t_env: int,

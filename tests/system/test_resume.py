@@ -249,3 +249,17 @@ def test_evaluation_does_not_disturb_training(tmp_path, monkeypatch):
         del state["config"]
     left.pop("n_rows"), right.pop("n_rows")
     assert_same(left, right)
+
+
+MAT_RUNS = Path("results/sacred/mat/aloha")
+
+
+@pytest.mark.parametrize("order", [pytest.param("fixed", marks=pytest.mark.slow), "random"])
+def test_a_run_of_the_transformer_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, order):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["src/main.py"])
+    words = ["--config=mat", "--env-config=aloha", "with", *SETTINGS[:11], "epochs=3", f"order={order}"]
+    train.main(words)
+    train.main([*words, f"checkpoint_path={MAT_RUNS / '1'}", "load_step=800"])
+    assert read_metrics(MAT_RUNS / "1")[-1]["step"] == 1600
+    assert_same_run(MAT_RUNS / "1", MAT_RUNS / "2")
