@@ -13,10 +13,10 @@ from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, log_prob_of, mask_logits
-from bn_mappo.modules.layers import AgentLinear
 from bn_mappo.modules.transformer.attention import TransformerSizes, perceptron
 from bn_mappo.modules.transformer.decoder import Decoder, Past
 from bn_mappo.modules.transformer.encoder import Encoder
+from bn_mappo.modules.transformer.inputs import OwnInput
 
 
 @options
@@ -40,7 +40,7 @@ class MATOptions(EncoderOptions):
 class EncoderMAC(MAC):
     """A policy beside an encoder of the joint observation that gives the values. Owns the encoder.
 
-    A subclass says how logits follow from the agents' inputs or from the encoder's representations.
+    A subclass says how logits follow from the observations or from the encoder's representations.
     """
 
     Options: ClassVar[type] = EncoderOptions
@@ -52,7 +52,8 @@ class EncoderMAC(MAC):
         self.sizes = TransformerSizes(
             n_agents=info.n_agents,
             n_actions=info.n_actions,
-            input_dim=info.obs_dim + info.n_agents * options.obs_agent_id,
+            obs_dim=info.obs_dim,
+            names_agents=options.obs_agent_id,
             hidden_dim=options.hidden_dim,
             n_blocks=options.n_blocks,
             n_heads=options.n_heads,
@@ -67,27 +68,25 @@ class EncoderMAC(MAC):
             "with critic_type=mac_critic alone: set both, or choose another mac"
         )
 
-    def inputs(self, obs: Tensor) -> Tensor:
-        """What the network reads of the agents: obs [M, N, D] -> [M, N, input_dim]."""
-        if self.options.obs_layer_norm:
-            obs = functional.layer_norm(obs, obs.shape[-1:])
-        return torch.cat([obs, self.agent_ids.expand(len(obs), -1, -1)], -1) if self.options.obs_agent_id else obs
+    def shown(self, obs: Tensor) -> Tensor:
+        """Observations [..., N, D] as the networks see them: [M, N, D]."""
+        steps = obs.flatten(0, -3)
+        return functional.layer_norm(steps, steps.shape[-1:]) if self.options.obs_layer_norm else steps
 
     def obs_values(self, obs: Tensor) -> Tensor:
-        steps = obs.flatten(0, -3)  # [M, N, D]
-        return self.encoder.values(self.encoder(self.inputs(steps))).view(obs.shape[:-1])
+        return self.encoder.values(self.encoder(self.shown(obs))).view(obs.shape[:-1])
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
     ) -> Evaluation:
-        inputs = self.inputs(batch["obs"].flatten(0, 1))  # [B * T, N, input_dim]
-        representation = self.encoder(inputs)  # [B * T, N, H]
-        evaluation = self.score(self.recorded_logits(inputs, representation, batch).transpose(0, 1), batch)
+        obs = self.shown(batch["obs"])  # [B * T, N, D]
+        representation = self.encoder(obs)  # [B * T, N, H]
+        evaluation = self.score(self.recorded_logits(obs, representation, batch).transpose(0, 1), batch)
         return evaluation._replace(values=self.encoder.values(representation).view(batch["actions"].shape))
 
     @abstractmethod
-    def recorded_logits(self, inputs: Tensor, representation: Tensor, batch: EpisodeBatch) -> Tensor:
-        """Logits [M, N, A] of M = B * T recorded steps, from inputs [M, N, input_dim], representations [M, N, H]."""
+    def recorded_logits(self, obs: Tensor, representation: Tensor, batch: EpisodeBatch) -> Tensor:
+        """Logits [M, N, A] of M = B * T recorded steps, from obs [M, N, D] and representations [M, N, H]."""
 
 
 class MATDecMAC(EncoderMAC):
@@ -96,23 +95,18 @@ class MATDecMAC(EncoderMAC):
     def __init__(self, options: EncoderOptions, info: EnvInfo, generators: Generators):
         super().__init__(options, info, generators)
         sizes, generator = self.sizes, generators["actor_init"]
-        width = sizes.hidden_dim
-        self.policy = nn.Sequential(
-            AgentLinear(1, sizes.input_dim, width, generator),
-            nn.GELU(),
-            nn.LayerNorm(width),
-            perceptron(width, width, sizes.n_actions, generator, norm=True),
-        )
+        head = perceptron(sizes.hidden_dim, sizes.hidden_dim, sizes.n_actions, generator, norm=True)
+        self.policy = nn.Sequential(OwnInput(sizes, generator), head)
 
     @torch.inference_mode()
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
-        logits = self.policy(self.inputs(step.obs)).transpose(0, 1)  # [N, B, A]
+        logits = self.policy(self.shown(step.obs)).transpose(0, 1)  # [N, B, A]
         masked = self.masked(logits, step.avail_actions)  # [A, B, N]
         actions = choose(masked, noise.get("action_noise"))  # [B, N]
         return Selection(actions, hidden, {"log_prob": log_prob_of(masked, actions)})
 
-    def recorded_logits(self, inputs: Tensor, representation: Tensor, batch: EpisodeBatch) -> Tensor:
-        logits: Tensor = self.policy(inputs)
+    def recorded_logits(self, obs: Tensor, representation: Tensor, batch: EpisodeBatch) -> Tensor:
+        logits: Tensor = self.policy(obs)
         return logits
 
 
@@ -128,7 +122,7 @@ class MATMAC(EncoderMAC):
 
     def __init__(self, options: MATOptions, info: EnvInfo, generators: Generators):
         super().__init__(options, info, generators)
-        self.decoder = Decoder(self.sizes, options.obs_agent_id, generators["actor_init"])
+        self.decoder = Decoder(self.sizes, generators["actor_init"])
 
     @property
     def draws_order(self) -> bool:
@@ -160,7 +154,7 @@ class MATMAC(EncoderMAC):
         """Act in B games, N short passes of the decoder: each computes the keys and values of one agent alone."""
         n_games, n_agents = step.obs.shape[:2]
         order = self.order(noise.get("order_noise"), n_games)  # [B, N]
-        representation = in_order(self.encoder(self.inputs(step.obs)), order)  # [B, N, H], in the order of acting
+        representation = in_order(self.encoder(self.shown(step.obs)), order)  # [B, N, H], in the order of acting
         avail, gumbel = (  # [B, N, A] likewise
             None if values is None else in_order(values, order)
             for values in (step.avail_actions, noise.get("action_noise"))
@@ -183,13 +177,13 @@ class MATMAC(EncoderMAC):
         logits, past = self.decoder(token, representation.unsqueeze(1), past)
         return logits.squeeze(1), past
 
-    def recorded_logits(self, inputs: Tensor, representation: Tensor, batch: EpisodeBatch) -> Tensor:
+    def recorded_logits(self, obs: Tensor, representation: Tensor, batch: EpisodeBatch) -> Tensor:
         """All agents in one pass: each has the recorded actions of those before it (teacher forcing)."""
         noise = batch["order_noise"].flatten(0, 1) if self.draws_order else None  # [M, N]
-        order = self.order(noise, len(inputs))  # [M, N]
+        order = self.order(noise, len(obs))  # [M, N]
         earlier = order[:, :-1]  # [M, N - 1]
         taken = batch["actions"].flatten(0, 1).gather(1, earlier)  # [M, N - 1]
-        tokens = [self.decoder.first_token(len(inputs)), self.decoder.tokens(taken, earlier)]
+        tokens = [self.decoder.first_token(len(obs)), self.decoder.tokens(taken, earlier)]
         logits, _ = self.decoder(torch.cat(tokens, dim=1), in_order(representation, order))  # [M, N, A], in order
         return in_order(logits, order.argsort(-1))
 

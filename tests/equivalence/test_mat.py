@@ -127,10 +127,10 @@ def test_acting_on_kept_keys_and_values_is_acting_on_a_new_forward_pass_for_each
     chosen = mac.select_actions(step, mac.init_hidden(n_games), noise)
     actions = torch.zeros(n_games, 4, dtype=torch.long)
     with torch.no_grad():
-        inputs = mac.inputs(step.obs)
+        obs = mac.shown(step.obs)
         for agents in mac.order(noise["order_noise"], n_games).T:
             batch = as_batch(mac, step, actions, {"order_noise": noise["order_noise"]})
-            logits = mac.recorded_logits(inputs, mac.encoder(inputs), batch)  # [B, 4, 2]
+            logits = mac.recorded_logits(obs, mac.encoder(obs), batch)  # [B, 4, 2]
             best = (logits + noise["action_noise"]).argmax(-1)
             actions = actions.scatter(1, agents[:, None], best.gather(1, agents[:, None]))
     assert torch.equal(chosen.actions, actions)
@@ -218,8 +218,8 @@ def test_greedy_agents_act_in_the_fixed_order_and_take_the_likeliest_actions():
     assert torch.equal(chosen.actions[0], chosen.actions[1])
     batch = as_batch(mac, one_state(rollout, 2), chosen.actions, {"order_noise": torch.zeros(2, 4)})
     with torch.no_grad():
-        inputs = mac.inputs(batch["obs"].flatten(0, 1))
-        logits = mac.recorded_logits(inputs, mac.encoder(inputs), batch)
+        obs = mac.shown(batch["obs"])
+        logits = mac.recorded_logits(obs, mac.encoder(obs), batch)
     assert torch.equal(logits.argmax(-1), chosen.actions)
 
 

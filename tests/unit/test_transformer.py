@@ -4,13 +4,16 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.modules.transformer.attention import Attention, TransformerSizes
 from bn_mappo.modules.transformer.decoder import Decoder
 from bn_mappo.modules.transformer.encoder import Encoder
+from bn_mappo.modules.transformer.inputs import OwnInput
 
-SIZES = TransformerSizes(n_agents=5, n_actions=4, input_dim=7, hidden_dim=12, n_blocks=2, n_heads=3)
+SIZES = TransformerSizes(n_agents=5, n_actions=4, obs_dim=7, names_agents=False, hidden_dim=12, n_blocks=2, n_heads=3)
+NAMED = SIZES._replace(names_agents=True)
 M, N, H = 3, SIZES.n_agents, SIZES.hidden_dim
 
 
@@ -36,7 +39,7 @@ def test_attention_against_a_slow_loop(is_causal):
     attention, tokens, source = moved(Attention(SIZES, generator())), draw(M, N, H), draw(M, N, H, seed=3)
     with torch.no_grad():
         result = attention(tokens, attention.keys_values(source), is_causal)
-        query, key, value = attention.query(tokens), attention.key(source), attention.value(source)
+        query, (key, value) = attention.query(tokens), attention.keys_values(source).split(H, -1)
     width = H // SIZES.n_heads
     mixed = torch.zeros(M, N, H, dtype=torch.float64)
     for m in range(M):
@@ -66,6 +69,17 @@ def test_renumbering_the_agents_renumbers_representations_and_values():
     assert (representation - renumbered).abs().max() > 0.1
 
 
+def test_an_agents_number_is_as_if_appended_to_its_observation():
+    """One-hot, against the concatenation; and then renumbering the agents is no longer without effect."""
+    named, obs = moved(OwnInput(NAMED, generator())), draw(M, N, 7)
+    numbers = torch.eye(N, dtype=torch.float64).expand(M, -1, -1)
+    with torch.no_grad():
+        expected = named.norm(functional.gelu(named.fc(torch.cat([obs, numbers], dim=-1))))
+        torch.testing.assert_close(named(obs), expected)
+        order = torch.tensor([3, 0, 4, 1, 2])
+        assert (named(obs[:, order]) - named(obs)[:, order]).abs().max() > 0.1
+
+
 def test_each_value_depends_on_the_observations_of_all_agents_and_of_its_own_step_alone():
     encoder, inputs = moved(Encoder(SIZES, generator())), draw(M, N, 7).requires_grad_()
     for i in range(N):
@@ -74,9 +88,9 @@ def test_each_value_depends_on_the_observations_of_all_agents_and_of_its_own_ste
         assert (grad[[0, 2]] == 0).all()
 
 
-@pytest.mark.parametrize("names_agents", [True, False])
-def test_logits_depend_on_no_later_token_and_on_no_later_representation(names_agents):
-    decoder = moved(Decoder(SIZES, names_agents, generator()))
+@pytest.mark.parametrize("sizes", [NAMED, SIZES])
+def test_logits_depend_on_no_later_token_and_on_no_later_representation(sizes):
+    decoder = moved(Decoder(sizes, generator()))
     tokens, representation = draw(M, N, H).requires_grad_(), draw(M, N, H, seed=3).requires_grad_()
     logits, _ = decoder(tokens, representation)
     for k in range(N):
@@ -88,10 +102,10 @@ def test_logits_depend_on_no_later_token_and_on_no_later_representation(names_ag
         assert (of_representation[:, k].abs() > 0).any()
 
 
-@pytest.mark.parametrize("names_agents", [True, False])
-def test_one_agent_at_a_time_gives_what_all_at_once_give(names_agents):
+@pytest.mark.parametrize("sizes", [NAMED, SIZES])
+def test_one_agent_at_a_time_gives_what_all_at_once_give(sizes):
     """With kept keys and values; and the past never holds more than the tokens so far."""
-    decoder, representation = moved(Decoder(SIZES, names_agents, generator())), draw(M, N, H)
+    decoder, representation = moved(Decoder(sizes, generator())), draw(M, N, H)
     actions = torch.randint(SIZES.n_actions, (M, N - 1), generator=generator(4))
     agents = torch.arange(N - 1).expand(M, -1)
     with torch.no_grad():
@@ -106,9 +120,9 @@ def test_one_agent_at_a_time_gives_what_all_at_once_give(names_agents):
 
 def test_the_token_of_an_action_says_whose_it_was_only_where_agents_are_named():
     action = torch.tensor([[2]])
-    for names_agents in (True, False):
-        decoder = Decoder(SIZES, names_agents, generator())
+    for sizes in (NAMED, SIZES):
+        decoder = Decoder(sizes, generator())
         left, right = (decoder.tokens(action, torch.tensor([[agent]])) for agent in (0, 1))
-        assert torch.equal(left, right) == (not names_agents)
+        assert torch.equal(left, right) == (not sizes.names_agents)
         assert not torch.equal(left, decoder.tokens(action + 1, torch.tensor([[0]])))
         assert not torch.equal(left, decoder.first_token(1))

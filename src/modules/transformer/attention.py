@@ -15,7 +15,8 @@ class TransformerSizes(NamedTuple):
 
     n_agents: int
     n_actions: int
-    input_dim: int  # width of an agent's own input: its observation, and what the controller appends
+    obs_dim: int
+    names_agents: bool  # whether inputs, and codes of actions, come with the agent's number
     hidden_dim: int  # width of all tokens
     n_blocks: int
     n_heads: int
@@ -33,13 +34,13 @@ class Attention(nn.Module):
         if width % self.n_heads:
             raise ConfigError(f"n_heads={self.n_heads} must divide hidden_dim={width}: each head has an equal share")
         self.query = AgentLinear(1, width, width, generator, OUTPUT_GAIN)
-        self.key = AgentLinear(1, width, width, generator, OUTPUT_GAIN)
-        self.value = AgentLinear(1, width, width, generator, OUTPUT_GAIN)
+        self.key_value = AgentLinear(1, width, 2 * width, generator, OUTPUT_GAIN)  # one product is faster than two
         self.out = AgentLinear(1, width, width, generator, OUTPUT_GAIN)
 
     def keys_values(self, tokens: Tensor) -> Tensor:
         """Keys and values of tokens [M, L, H], side by side: [M, L, 2 H]."""
-        return torch.cat([self.key(tokens), self.value(tokens)], dim=-1)
+        keys_values: Tensor = self.key_value(tokens)
+        return keys_values
 
     def forward(self, tokens: Tensor, keys_values: Tensor, is_causal: bool) -> Tensor:
         """What tokens [M, L, H] take from keys and values [M, K, 2 H]; causal: token k from the first k + 1 alone."""

@@ -59,10 +59,10 @@ class Decoder(nn.Module):
     known, and acting, one agent at a time on the keys and values of the earlier ones.
     """
 
-    def __init__(self, sizes: TransformerSizes, names_agents: bool, generator: torch.Generator):
+    def __init__(self, sizes: TransformerSizes, generator: torch.Generator):
         super().__init__()
-        width, self.start, self.names_agents = sizes.hidden_dim, sizes.n_actions, names_agents
-        n_codes = sizes.n_actions + 1 + sizes.n_agents * names_agents  # actions, the start, agents
+        width, self.start, self.names_agents = sizes.hidden_dim, sizes.n_actions, sizes.names_agents
+        n_codes = sizes.n_actions + 1 + sizes.n_agents * sizes.names_agents  # actions, the start, agents
         self.codes = nn.Parameter(torch.empty(n_codes, width))
         nn.init.orthogonal_(self.codes, RELU_GAIN, generator=generator)
         self.norm = nn.LayerNorm(width)

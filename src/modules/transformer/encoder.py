@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from bn_mappo.modules.layers import AgentLinear
 from bn_mappo.modules.transformer.attention import Attention, TransformerSizes, perceptron
+from bn_mappo.modules.transformer.inputs import OwnInput
 
 
 class EncoderBlock(nn.Module):
@@ -33,13 +33,13 @@ class Encoder(nn.Module):
     def __init__(self, sizes: TransformerSizes, generator: torch.Generator):
         super().__init__()
         width = sizes.hidden_dim
-        self.inputs = nn.Sequential(AgentLinear(1, sizes.input_dim, width, generator), nn.GELU(), nn.LayerNorm(width))
+        self.inputs = OwnInput(sizes, generator)
         self.blocks = nn.Sequential(*(EncoderBlock(sizes, generator) for _ in range(sizes.n_blocks)))
         self.value_head = perceptron(width, width, 1, generator, norm=True)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Own inputs of all agents [M, N, input_dim] -> representations [M, N, H]."""
-        representation: Tensor = self.blocks(self.inputs(inputs))
+    def forward(self, obs: Tensor) -> Tensor:
+        """Observations of all agents [M, N, D] -> representations [M, N, H]."""
+        representation: Tensor = self.blocks(self.inputs(obs))
         return representation
 
     def values(self, representation: Tensor) -> Tensor:
