@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from bn_mappo.analysis.altered_dags import acting_along
-from bn_mappo.analysis.parent_choice import Choice, by_episode, choices
+from bn_mappo.analysis.altered_dags import ImpairedDAG, acting_along
+from bn_mappo.analysis.parent_choice import Choice, by_episode, choices, pooled
 from bn_mappo.analysis.trained_policy import load_policy
 from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.controllers.dag_controller import DAGMAC
@@ -15,12 +15,14 @@ from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array
 from bn_mappo.envs.registry import make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.modules.dag.generators import StaticDAG
+from bn_mappo.modules.dag.generators import DAGGenerator, StaticDAG
 from bn_mappo.modules.dag.ops import depth
 from bn_mappo.training.evaluator import evaluate
 from bn_mappo.training.step_recorder import StepRecorder
 
-Mode = Literal["sampled", "greedy", "alone"]  # as in training; likeliest actions; the same, with no edges at all
+# sampled: as in training; greedy: the likeliest actions and graphs; graphs: the likeliest actions along sampled graphs;
+# alone: the likeliest actions, with no edges at all
+Mode = Literal["sampled", "greedy", "graphs", "alone"]
 MOST_GAMES = 128  # played at a time
 
 
@@ -67,19 +69,41 @@ def divergence(mac: DAGMAC, step: Step, hidden: torch.Tensor, selection: Selecti
 def gather(checkpoint: Path, mode: Mode, n_episodes: int) -> Facts:
     """Play episodes with the policy of a checkpoint file. The starts depend on the run's seed and on its step alone."""
     policy = load_policy(str(checkpoint), 0)
-    mac, config = policy.mac, policy.config
-    env = make_vec_env(config, min(n_episodes, MOST_GAMES), "facts")
-    recorder = PolicyRecorder(env, mac)
-    n_agents = mac.info.n_agents
-    dag = StaticDAG(torch.zeros(n_agents, n_agents)) if mode == "alone" else mac.dag
-    seed = derive_seed(config.seed, "facts")
+    mac, seed = policy.mac, policy.config.seed
+    env = make_vec_env(policy.config, min(n_episodes, MOST_GAMES), "facts")
+    parts = []
     try:
-        with acting_along(mac, dag):
-            played = (env, mac, n_episodes, seed, policy.t_env, mode != "sampled", policy.fraction, recorder)
-            outcome = evaluate(*played)
+        with acting_along(mac, dag_of(mac, mode, seed)):
+            for first in range(0, n_episodes, MOST_GAMES):  # in rounds, for the recorded steps take memory
+                recorder, n_now = PolicyRecorder(env, mac), min(n_episodes - first, MOST_GAMES)
+                played = derive_seed(seed, "facts", first), policy.t_env, mode != "sampled", policy.fraction
+                outcome = evaluate(env, mac, n_now, *played, recorder)
+                parts.append(facts(recorder.columns(), outcome, mac.info.n_actions))
     finally:
         env.close()
-    return facts(recorder.columns(), outcome, mac.info.n_actions)
+    return join(parts)
+
+
+def dag_of(mac: DAGMAC, mode: Mode, seed: int) -> DAGGenerator:
+    """What the agents act along."""
+    pairs = torch.ones_like(mac.agent_ids)  # [N, N]
+    if mode == "alone":
+        return StaticDAG(torch.zeros_like(pairs))
+    if mode == "graphs" and not mac.dag.is_empty:
+        generator = torch.Generator(pairs.device).manual_seed(derive_seed(seed, "graphs"))
+        return ImpairedDAG(mac.dag, is_sampled=True, generator=generator, kept=pairs, loss=0.0)  # nothing is lost
+    return mac.dag
+
+
+def join(parts: list[Facts]) -> Facts:
+    """Several evaluations of one policy as one: their episodes side by side."""
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("n_steps", "edges", "depth", "edges_of_dead", "kl", "n_alive")
+    }
+    outcome = {name: np.concatenate([part.outcome[name] for part in parts]) for name in parts[0].outcome}
+    known = {name: pooled([part.choices[name] for part in parts]) for name in parts[0].choices}
+    return Facts(outcome=outcome, n_actions=parts[0].n_actions, choices=known, **arrays)
 
 
 def facts(steps: dict[str, Array], outcome: dict[str, Array], n_actions: int) -> Facts:

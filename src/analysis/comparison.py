@@ -36,7 +36,7 @@ class Contest(NamedTuple):
     """Whether X scores higher than Y, over all pairs of seeds."""
 
     probability: Estimate  # of improvement
-    p_value: float  # two-sided, of the rank test; nan over several tasks
+    p_value: float  # two-sided, of the rank test; nan over several tasks, and below 2 seeds a side
     fewest_seeds: int
 
     @property
@@ -64,7 +64,9 @@ def contest(x: Array, y: Array) -> Contest:
 
 
 def rank_test(x: Array, y: Array) -> float:
-    """Two-sided p-value of Mann and Whitney's test by permutation of the seeds, [B] each; ties are allowed."""
+    """Two-sided p-value of Mann and Whitney's test by permutation of the seeds, [B] each; nan below 2 seeds a side."""
+    if min(len(x), len(y)) < 2:
+        return float("nan")
     method = PermutationMethod(n_resamples=RANK_PERMUTATIONS, rng=np.random.default_rng(0))
     return float(mannwhitneyu(x, y, method=method).pvalue)
 

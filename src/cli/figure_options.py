@@ -24,7 +24,7 @@ def check_counts(options: argparse.Namespace, *names: str) -> None:
 
 def check_first_seed(options: argparse.Namespace) -> None:
     """ConfigError where the first seed is negative."""
-    if options.first_seed < 0:
+    if options.first_seed is not None and options.first_seed < 0:
         raise ConfigError(f"--first-seed {options.first_seed}: seeds are numbers from 0 on")
 
 
@@ -42,9 +42,9 @@ def raise_if_failed(failed: "Sequence[Cell]", runs: Path) -> None:
         raise RunError(f"{len(failed)} runs failed ({names}); see log.txt in their folders under {runs}")
 
 
-def add_grid(parser: argparse.ArgumentParser) -> None:
+def add_grid(parser: argparse.ArgumentParser, first_seed: int | None = 0, meaning: str = "0") -> None:
     """Options of every grid of runs."""
-    parser.add_argument("--first-seed", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument("--first-seed", type=int, default=first_seed, help=f"the first seed (default: {meaning})")
     parser.add_argument(
         "--processes",
         "--workers",

@@ -15,7 +15,7 @@ from bn_mappo.cli.figure_options import (
     check_settings,
     raise_if_failed,
 )
-from bn_mappo.cli.reproduce_smac import SMAC_FIGURES, add_maps, folder_of
+from bn_mappo.cli.reproduce_smac import FIRST_SEED, SMAC_FIGURES, add_maps, folder_of, quick_steps
 from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
@@ -73,7 +73,7 @@ def add_fig4(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--t-max", type=int, help="environment steps of a run (default: 1e6 for aloha, 2e5, 3e6 for skirmish)"
     )
-    add_grid(parser)
+    add_grid(parser, None, f"0; {FIRST_SEED} for skirmish")
     add_settings(parser)
     parser.add_argument(
         "--output", type=Path, help="folder for runs and files (default: results/figures/fig4/ENV; see --help of fig6)"
@@ -97,9 +97,10 @@ def run_fig4(options: argparse.Namespace) -> None:
     for name in options.variants or ():
         if name not in VARIANTS:
             raise unknown("variant", name, list(VARIANTS))
+    known = preset_names(options.env)
+    if options.preset and known and options.preset not in known:
+        raise unknown(f"preset of {options.env}", options.preset, known)
     plans = panels(options.env, options.n, options.maps, options.preset, options.settings)
-    if options.preset and options.preset not in preset_names(options.env):
-        raise unknown(f"preset of {options.env}", options.preset, preset_names(options.env))
     on_smac = options.env == "skirmish"
     n_seeds = options.seeds or {"aloha": 10, "skirmish": 5}.get(options.env, 50)
     name = "_".join(word for word in (options.env, options.preset, options.quick and "quick") if word)
@@ -107,11 +108,14 @@ def run_fig4(options: argparse.Namespace) -> None:
     folder = base / "fig4" if on_smac else base
     t_max = options.t_max
     if options.quick:
-        n_seeds, t_max = 2, min(plan.t_max for plan in plans) // (100 if on_smac else 20)
+        shortest = min(plan.t_max for plan in plans)
+        n_seeds, t_max = 2, quick_steps(shortest) if on_smac else shortest // 20
     variants = tuple(options.variants or VARIANTS)
+    default_seed = FIRST_SEED if on_smac else 0
+    first_seed = default_seed if options.first_seed is None else options.first_seed
     cells = [
         replace(cell, place=plan.key)
-        for seed in range(options.first_seed, options.first_seed + n_seeds)
+        for seed in range(first_seed, first_seed + n_seeds)
         for plan in plans
         for cell in plan.cells(range(seed, seed + 1), variants, t_max, options.preset)
     ]

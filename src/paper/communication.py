@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bn_mappo.analysis.checkpoint_facts import Facts
+from bn_mappo.analysis.checkpoint_facts import Facts, Mode
 from bn_mappo.analysis.comparison import Contest, Estimate, contest, interquartile_mean
 from bn_mappo.paper.measured import last_jobs, measure, read_facts
 from bn_mappo.paper.results import Array
@@ -19,7 +19,7 @@ EQUAL = 0.1  # numbers of edges that differ by less than this share count as equ
 
 @dataclass(frozen=True)
 class Cost:
-    """The last checkpoints of one variant on one map in greedy games; B seeds."""
+    """The last checkpoints of one variant on one map, by the likeliest actions; B seeds."""
 
     map_name: str
     variant: str
@@ -76,10 +76,15 @@ def cost_of(map_name: str, variant: str, facts: dict[int, Facts]) -> Cost:
     return Cost(map_name, variant, tuple(facts), won, edges, edges * np.log2(found[0].n_actions), depth, n_agents)
 
 
+def mode_of(variant: str) -> Mode:
+    """Graphs that were annealed to a number of edges have it on average where they are sampled; their mode may not."""
+    return "graphs" if variant.startswith("learned_") else "greedy"
+
+
 def play_costs(plan: SmacPlan, runs: Path, n_episodes: int, processes: int) -> list[Cost]:
-    """Greedy games of the last checkpoints of all finished runs."""
+    """Games of the last checkpoints of all finished runs, by the likeliest actions."""
     jobs = {
-        (panel.map_name, variant): last_jobs(plan.cells_of(panel, variant), runs, "greedy", n_episodes)
+        (panel.map_name, variant): last_jobs(plan.cells_of(panel, variant), runs, mode_of(variant), n_episodes)
         for panel in plan.panels
         for variant in plan.variants
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,13 +15,15 @@ from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.communication import Cost, Duel, duels, play_costs
 from bn_mappo.paper.courses import write_rows
-from bn_mappo.paper.figure4_plot import NOTE, tidy
+from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
 from bn_mappo.paper.grid import Cell, run_grid
+from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.smac_plan import SmacPlan
 from bn_mappo.paper.trainings import trainings
 
 mpl.use("Agg")
 MARKS = {"learned": ("#d9822b", "o"), "distance": ("#2e7d32", "s"), "random": ("#8a8f98", "^"), "": ("#1b6ca8", "D")}
+PLACES = {"learned": (6, 5), "distance": (6, -11), "random": (-22, -11), "": (-8, 9)}  # of names, beside their points
 WORDS = {
     "learned": "learned, annealed to a share of the edges",
     "distance": "between the nearest agents",
@@ -28,10 +31,11 @@ WORDS = {
     "": "the paper's variants",
 }
 METHOD = (
-    "Last checkpoints in greedy games. An edge tells the child which of A actions its parent takes: log2 A bits. "
-    "Bits are those of the whole team in a step, and count edges between living agents. Depth is the number of "
-    "edges on the longest path: rounds of communication before all have acted. A name such as learned_25 means 25 "
-    "% of the edges of the full DAG."
+    "Last checkpoints, the likeliest actions; graphs at zero noise, but for learned_P, whose graphs are sampled "
+    "as in training, where they have P % of the edges on average. An edge tells the child which of A actions its "
+    "parent takes: log2 A bits. Bits are those of the whole team in a step, and count edges between living "
+    "agents. Depth is the number of edges on the longest path: rounds of communication before all have acted. A "
+    "name such as learned_25 means 25 % of the edges of the full DAG."
 )
 
 
@@ -74,9 +78,8 @@ def draw_costs(costs: Sequence[Cost], n_episodes: int, target: Path) -> None:
     handles, words = axes[0, 0].get_legend_handles_labels()
     first = dict(zip(words, handles, strict=True))
     figure.legend(first.values(), first.keys(), loc="outside upper center", ncol=2, frameon=False, title="edges")
-    n_seeds = sorted({len(cost.seeds) for cost in costs})
     figure.supxlabel(
-        f"Interquartile means over {' to '.join(map(str, n_seeds))} seeds with 95 % bootstrap intervals; "
+        f"Interquartile means over {seeds_of(cost.seeds for cost in costs)} with 95 % bootstrap intervals; "
         f"last checkpoints, {n_episodes:,} games each.",
         **NOTE,
     )
@@ -93,7 +96,8 @@ def draw_points(axis: Axes, costs: Sequence[Cost], name: str) -> None:
         axis.plot([x, x], [score.low, score.high], **style)
         axis.plot(x, score.value, marker, color=colour, markersize=6, label=WORDS[kind])
         text = f"{cost.variant.rpartition('_')[2]} %" if kind else cost.variant
-        axis.annotate(text, (x, score.value), textcoords="offset points", xytext=(6, 5), fontsize=7, color=colour)
+        place: dict[str, Any] = {"textcoords": "offset points", "xytext": PLACES[kind], "fontsize": 7, "color": colour}
+        axis.annotate(text, (x, score.value), **place)
     axis.set_ylim(-0.03, 1.03)
     axis.margins(x=0.12)
 
@@ -118,7 +122,7 @@ def write_summary(costs: Sequence[Cost], found: Sequence[Duel], n_episodes: int,
         ],
         "duels": [
             {"map": d.map_name, "percent": d.percent, "rule": d.rule, "edges": d.edges, "verdict": d.verdict}
-            | {"probability": d.contest.probability._asdict(), "p_value": d.contest.p_value}
+            | {"probability": d.contest.probability._asdict(), "p_value": none_or(d.contest.p_value)}
             for d in found
         ],
     }
@@ -142,10 +146,7 @@ def render_report(costs: Sequence[Cost], found: Sequence[Duel], n_episodes: int,
         "P(X > Y) over pairs of seeds, X the learned DAG. The verdict follows its 95 % interval.",
         table(
             ("map", "edges", "rule", "P(learned > rule)", "p of the rank test", "verdict"),
-            [
-                [d.map_name, f"{d.percent} %", d.rule, d.contest.probability, f"{d.contest.p_value:.3g}", d.verdict]
-                for d in found
-            ],
+            [duel_row(d) for d in found],
         ),
         "## Trainings",
         runs,
@@ -157,3 +158,10 @@ def cost_row(cost: Cost) -> list[str]:
     """One row of the table."""
     means = [f"{values.mean():.3g}" for values in (cost.edges, cost.bits, cost.bits / cost.n_agents, cost.depth)]
     return [cost.map_name, cost.variant, str(len(cost.seeds)), str(cost.score), *means]
+
+
+def duel_row(duel: Duel) -> list[str]:
+    """One row of the table."""
+    contest = duel.contest
+    p_value = "" if np.isnan(contest.p_value) else f"{contest.p_value:.3g}"
+    return [duel.map_name, f"{duel.percent} %", duel.rule, str(contest.probability), p_value, duel.verdict]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.courses import Course, make_courses, write_rows
-from bn_mappo.paper.figure4_plot import NOTE, tidy
+from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
 from bn_mappo.paper.figure10 import Divergence, diverge, mean_kl, rows_of
 from bn_mappo.paper.grid import Cell
 from bn_mappo.paper.parents_files import none_or
@@ -65,8 +65,7 @@ def draw_figure10(courses: Sequence[Course], target: Path) -> None:
             mark_breaks(axis, course)
             tidy(axis)
     axes[0, 0].set_ylabel("KL to the same policy\nwithout edges (nats)", fontsize=9)
-    n_seeds = sorted({len(course.seeds) for course in courses})
-    note = f"Means over {' to '.join(map(str, n_seeds))} seeds. Dotted: break points of the annealing."
+    note = f"Means over {seeds_of(course.seeds for course in courses)}. Dotted: break points of the annealing."
     figure.supxlabel(f"{note} Agent 0 never has a parent.", **NOTE)
     figure.savefig(target.with_suffix(".png"), dpi=130)
     figure.savefig(target.with_suffix(".svg"))

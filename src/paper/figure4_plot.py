@@ -1,6 +1,6 @@
 """Figure 4 as a picture: what each variant earns, and below it the density of the learned DAG."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,17 @@ def draw_figure4(curves: Sequence[Curves], marks: dict[str, dict[str, float]], t
     axes[1, 0].set_ylabel("density of the\nlearned DAG")
     handles, words = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, words, loc="outside upper center", ncol=2 if len(keys) == 1 else 4, frameon=False)
-    figure.supxlabel(f"Interquartile mean over {seeds_of(curves)} with 95 % bootstrap interval; no smoothing.", **NOTE)
+    figure.supxlabel(
+        f"Interquartile mean over {seeds_of(c.seeds for c in curves)} with 95 % bootstrap interval; no smoothing.",
+        **NOTE,
+    )
     figure.savefig(target.with_suffix(".png"), dpi=130)
     figure.savefig(target.with_suffix(".svg"))
 
 
-def seeds_of(curves: Sequence[Curves]) -> str:
-    """How many seeds the curves have, in words."""
-    numbers = sorted({len(c.seeds) for c in curves})
+def seeds_of(groups: Iterable[tuple[int, ...]]) -> str:
+    """How many seeds there are in each group, in words."""
+    numbers = sorted({len(seeds) for seeds in groups})
     return f"{' to '.join(map(str, numbers))} seed{'' if numbers == [1] else 's'}"
 
 

@@ -37,7 +37,7 @@ def draw_figure6(
         axes[0, column].spines["top"].set_visible(False)
     handles, words = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, words, loc="outside upper center", ncol=2, frameon=False)
-    note = f"Interquartile mean over {seeds_of(curves)} with 95 % bootstrap interval; no smoothing."
+    note = f"Interquartile mean over {seeds_of(c.seeds for c in curves)} with 95 % bootstrap interval; no smoothing."
     figure.supxlabel(f"{note} Dotted: break points of the annealing.", **NOTE)
     figure.savefig(target.with_suffix(".png"), dpi=130)
     figure.savefig(target.with_suffix(".svg"))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bn_mappo.paper.courses import Course
-from bn_mappo.paper.figure4_plot import NOTE, tidy
+from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
 from bn_mappo.paper.parents import ParentFigure, mean_over_training, random_band
 
 mpl.use("Agg")
@@ -32,10 +32,9 @@ def draw_parents(courses: Sequence[Course], kind: ParentFigure, target: Path) ->
     axes[1, 0].set_ylabel("the same, by the agent\nthat chooses", fontsize=9)
     handles, words = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, words, loc="outside upper center", ncol=2, frameon=False, fontsize=9)
-    n_seeds = sorted({len(course.seeds) for course in courses})
     figure.supxlabel(
-        f"Means over {' to '.join(map(str, n_seeds))} seeds, thin: each seed; grey: where 95 % of means of random "
-        "parents lie, steps taken\nas independent. Points with few parents are left out. "
+        f"Means over {seeds_of(course.seeds for course in courses)}, thin: each seed; grey: where 95 % of means of "
+        "random parents lie,\nsteps taken as independent. Points with few parents are left out. "
         "Dotted: break points of the annealing.",
         **NOTE,
     )

@@ -123,6 +123,8 @@ def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
         (["--with", "gama=0.5"], "gamma"),
         (["--with", "dag.generator=full"], "the figure sets it itself"),
         (["--env", "skirmish", "--maps", "3n"], "3m"),
+        (["--env", "skirmish", "--preset", "papr"], "paper"),
+        (["--env", "skirmsh", "--preset", "paper"], "skirmish"),
     ],
 )
 def test_mistakes_end_with_status_2_and_one_message(arguments, message, capsys):

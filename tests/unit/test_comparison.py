@@ -71,6 +71,7 @@ def test_the_outcome_follows_the_interval_and_the_remark_the_rank_test():
     assert [of(0.51, 1).outcome, of(0.5, 1).outcome, of(0.2, 0.8).outcome, of(0, 0.49).outcome] == [1, 0, 0, -1]
     assert "agrees" in of(0.6, 1).remark and "not confirm" in of(0.6, 1, p_value=0.1).remark
     assert of(0.2, 0.8).remark == of(0.6, 1, p_value=float("nan")).remark == ""
+    assert contest(np.array([1.0]), np.array([0.0])).outcome == 0, "one seed a side"
     assert of(1, 1, n_seeds=3).outcome == 0 and "fewer than 4" in of(1, 1, n_seeds=3).remark
 
 

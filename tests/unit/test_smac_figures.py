@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import t
 
-from bn_mappo.analysis.checkpoint_facts import Facts, facts
+from bn_mappo.analysis.checkpoint_facts import Facts, dag_of, facts, join
 from bn_mappo.analysis.parent_choice import QUANTITIES, candidates, choice
-from bn_mappo.paper.communication import cost_of, duels, variants_of
+from bn_mappo.modules.dag.generators import NoiseScale
+from bn_mappo.paper.communication import cost_of, duels, mode_of, variants_of
 from bn_mappo.paper.courses import Course, over_seeds
 from bn_mappo.paper.figure10 import diverge, mean_kl
 from bn_mappo.paper.measured import Job, read_facts, write_facts
 from bn_mappo.paper.parents import FIGURES, find, mean_over_training
+from bn_mappo.training.build import build
+from helpers import make_config
 
 N, EPISODES, LENGTH = 4, 12, 6
 
@@ -115,6 +119,15 @@ def test_facts_are_read_back_as_they_were_written(tmp_path):
     np.testing.assert_array_equal(after.kl, before.kl)
 
 
+def test_rounds_of_one_evaluation_are_joined():
+    first, second = made_up(0), made_up(1)
+    both = join([first, second])
+    assert both.edges.tolist() == [*first.edges, *second.edges] and len(both.outcome["return"]) == 2 * EPISODES
+    assert both.choices["health"].parents.sum() == pytest.approx(
+        first.choices["health"].parents.sum() + second.choices["health"].parents.sum()
+    )
+
+
 def test_learned_edges_are_compared_with_a_rule_at_their_density():
     def cost(variant, won, n_edges):
         return cost_of("3m", variant, {s: made_up(s, won=won, n_edges=n_edges) for s in range(5)})
@@ -126,6 +139,22 @@ def test_learned_edges_are_compared_with_a_rule_at_their_density():
     assert "not at equal numbers" not in against_near.verdict
     assert against_random.verdict.startswith("undecided (not at equal numbers: learned 2 edges, random 4)")
     assert duels([near, random]) == []
+
+
+def test_sampled_graphs_are_those_of_training_and_removed_edges_are_gone():
+    config = make_config("bn_mappo", "aloha", dag__permutation="identity", dag__edge_bias=0.0)
+    mac = build(config).mac
+    context, generator = torch.zeros(400, 10, mac.info.obs_dim), torch.Generator().manual_seed(0)
+
+    def shares(mode):
+        dag = dag_of(mac, mode, 0)
+        noise = dag.draw_noise(400, NoiseScale(1.0, 1.0), generator) if mode in ("sampled", "graphs") else None
+        with torch.no_grad():
+            return dag(context, noise).adjacency.mean(0).numpy()
+
+    assert (shares("alone") == 0).all() and set(np.unique(shares("greedy"))) <= {0.0, 1.0}
+    np.testing.assert_allclose(shares("graphs"), shares("sampled"), atol=0.15)
+    assert mode_of("learned_25") == "graphs" and mode_of("context_aware") == mode_of("distance_25") == "greedy"
 
 
 def test_variants_of_the_comparison():

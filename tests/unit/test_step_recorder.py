@@ -79,7 +79,10 @@ def test_every_step_of_the_counted_episodes_is_there_once_and_in_order(tmp_path)
 
 def test_an_environment_that_knows_no_facts_gives_graphs_and_actions():
     _, facts, episodes = recorded("aloha", recorder=StepRecorder, env_args__episode_limit=5)
-    assert set(facts) == {"episode", "step", "actions", "adjacency"}
+    assert set(facts) == {"episode", "step", "actions", "adjacency", "order"}
+    rank = facts["order"].argsort(-1)
+    for k, parent, child in zip(*facts["adjacency"].nonzero(), strict=True):
+        assert rank[k, parent] < rank[k, child], "parents act first"
     assert facts["adjacency"].shape == (7 * 5, 10, 10) and episodes["ep_length"].tolist() == [5] * 7
 
 
