@@ -52,7 +52,7 @@ class DecoderBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """pi(a^k | o, a^1, ..., a^{k-1}) of the agents in the order in which they act (Wen et al. 2022, equation 5).
+    """pi(a^k | o, a^1, ..., a^{k-1}) of the agents in the order in which they act (Wen et al. 2022).
 
     The token of the k-th agent is the code of what the one before it chose; that of the first one is a start token.
     With `names_agents` a code also says whose choice it was. The same function serves learning, where all actions are

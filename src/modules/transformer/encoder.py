@@ -25,7 +25,7 @@ class EncoderBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Representations of the joint observation and, from them, a value of each agent (Wen et al. 2022, section 3.1).
+    """Representations of the joint observation and, from them, a value of each agent (Wen et al. 2022).
 
     Every agent attends to every other one. Renumbering the agents renumbers what comes out, and changes nothing else.
     """
