@@ -57,20 +57,6 @@ class PPOOptions:
     bootstrap_truncated: bool
 
 
-def make_critic(options: PPOOptions, info: EnvInfo, mac: MAC, generators: Generators) -> Critic:
-    """The critic that critic_type names; ConfigError where the controller has no values for it."""
-    entry = CRITICS[options.critic_type.name]
-    if entry is MACCritic:
-        if not mac.has_values:
-            raise ConfigError(
-                "critic_type=mac_critic takes the values from the controller, and this one has none: "
-                "set mac=mat_controller, or critic_type=cv_critic"
-            )
-        return MACCritic(mac.obs_values)
-    critic: Critic = entry(info, options.hidden_dim, generators["critic_init"])
-    return critic.to(generators.device)
-
-
 class PPOLearner:
     """Owns critic, optimisers and value normalisation; knows no logger and no environment."""
 
@@ -298,3 +284,17 @@ class PPOLearner:
         self.critic.load_state_dict(state["critic"])
         self.value_moments.load_state_dict(state["value_moments"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+def make_critic(options: PPOOptions, info: EnvInfo, mac: MAC, generators: Generators) -> Critic:
+    """The critic that critic_type names; ConfigError where the controller has no values for it."""
+    entry = CRITICS[options.critic_type.name]
+    if entry is MACCritic:
+        if not mac.has_values:
+            raise ConfigError(
+                "critic_type=mac_critic takes the values from the controller, and this one has none: "
+                "set mac=mat_controller, or critic_type=cv_critic"
+            )
+        return MACCritic(mac.obs_values)
+    critic: Critic = entry(info, options.hidden_dim, generators["critic_init"])
+    return critic.to(generators.device)
