@@ -35,10 +35,12 @@ class Config:
     env_args: dict[str, Any]
     runner: str
     common_reward: bool
+    reward_scalarisation: Literal["sum", "mean"]
     batch_size_run: Count
     segment_length: Count
     env_timeout_s: Positive
     max_worker_restarts: Natural
+    games_per_worker: Count | None
     test_nepisode: Count
     test_interval: Count
     test_greedy: bool

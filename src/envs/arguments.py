@@ -1,8 +1,11 @@
-"""The env_args of an environment are the keyword-only parameters of its class, or of the function that makes it."""
+"""The env_args of an environment are the keyword-only parameters of its class, or of the function that makes it.
+
+One with `**options` takes other names as well, and itself refuses what it cannot use.
+"""
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, ValidationError, create_model
 
@@ -16,6 +19,12 @@ def keyword_parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]
     return {key: value for key, value in parameters.items() if value.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
+def takes_other_names(make: Callable[..., Any]) -> bool:
+    """Whether an environment takes env_args that it does not name itself."""
+    parameters = inspect.signature(make).parameters.values()
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+
+
 def fill_arguments(make: Callable[..., Any], env_args: dict[str, Any]) -> dict[str, Any]:
     """env_args with the environment's own defaults, so that a run's configuration is complete."""
     return {**{key: parameter.default for key, parameter in keyword_parameters(make).items()}, **env_args}
@@ -25,8 +34,9 @@ def check_arguments(name: str, make: Callable[..., Any], env_args: dict[str, Any
     """env_args with the types that the environment called `name` takes; a mistake raises ConfigError."""
     keywords = keyword_parameters(make)
     fields: dict[str, Any] = {n: (p.annotation, p.default) for n, p in keywords.items()}
+    others: Literal["allow", "forbid"] = "allow" if takes_other_names(make) else "forbid"
     model = create_model(
-        f"{name}_args", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields
+        f"{name}_args", __config__=ConfigDict(extra=others, strict=True, allow_inf_nan=False), **fields
     )
     try:
         return model.model_validate(env_args).model_dump(include=set(env_args))

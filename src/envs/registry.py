@@ -8,6 +8,8 @@ from bn_mappo.config.schema import Config
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.registry import Registry
 from bn_mappo.core.specs import EnvInfo
+from bn_mappo.envs.adapters.gymma import Gymma
+from bn_mappo.envs.adapters.pettingzoo import PettingZoo
 from bn_mappo.envs.adapters.starcraft2 import StarCraft2
 from bn_mappo.envs.arguments import check_arguments, fill_arguments
 from bn_mappo.envs.games.aloha import Aloha
@@ -23,6 +25,8 @@ REGISTRY.register("coordination_game", "N agents with a bit each are paid for ag
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
 REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
 REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
+REGISTRY.register("gymma", "several agents of Gymnasium, such as LBF and RWARE, with EPyMARL's arguments")(Gymma)
+REGISTRY.register("pettingzoo", "parallel environments of PettingZoo, such as those of MPE")(PettingZoo)
 
 
 def env_layer(name: str) -> dict[str, Any] | None:
@@ -77,9 +81,9 @@ def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
     environment = get_environment(config.env, config.env_args)
     info = _declared(environment)
     sums_rewards = _sums_rewards(config, info)
-    options = (config.env_timeout_s, config.max_worker_restarts)
+    options = (config.env_timeout_s, config.max_worker_restarts, config.games_per_worker)
     env: VecEnv = RUNNERS[config.runner](Games(environment, info, batch_size, config.seed, purpose, *options))
-    return CommonReward(env) if sums_rewards else env
+    return CommonReward(env, config.reward_scalarisation == "mean") if sums_rewards else env
 
 
 def _declared(environment: Environment) -> EnvInfo:
@@ -90,7 +94,7 @@ def _declared(environment: Environment) -> EnvInfo:
 
 
 def _sums_rewards(config: Config, info: EnvInfo) -> bool:
-    """Whether the agents' rewards are to be summed into the team's."""
+    """Whether the agents' rewards become one of the team."""
     if info.n_rewards == 1 and not config.common_reward:
         raise ConfigError(
             f"common_reward=False keeps a reward for each agent, and env={config.env} has one for the team: "

@@ -145,19 +145,21 @@ def test_same_seed_same_game_and_state_goes_on_to_the_same_bits(toys, env_config
 @pytest.mark.parametrize(("env_config", "runner"), [*TOYS, *TOYS_IN_PROCESSES])
 def test_common_reward_is_the_sum_of_what_the_agents_would_keep(toys, env_config, runner):
     envs = [make(env_config, runner, common_reward=common) for common in (True, False)]
+    envs.append(make(env_config, runner, reward_scalarisation="mean"))
     try:
         infos = [
             get_env_info(make_config("mappo", env_config, runner=runner, common_reward=common))
             for common in (True, False)
         ]
-        assert [env.info for env in envs] == infos and [info.n_rewards for info in infos] == [1, 3]
-        observation, _ = (env.reset() for env in envs)
+        assert [env.info for env in envs[:2]] == infos and [info.n_rewards for info in infos] == [1, 3]
+        observation, _, _ = (env.reset() for env in envs)
         rng = np.random.default_rng(0)
         for _ in range(15):
             actions = random_actions(observation, envs[0], rng)
-            team, own = (env.step(actions) for env in envs)
+            team, own, mean = (env.step(actions) for env in envs)
             assert team.reward.shape == (BATCH,) and team.reward.dtype == np.float32
             np.testing.assert_array_equal(team.reward, own.reward.sum(-1))
+            np.testing.assert_allclose(mean.reward, own.reward.mean(-1), rtol=1e-6)
             np.testing.assert_array_equal(team.observation.active, own.observation.active)
             observation = team.observation
         np.testing.assert_array_equal(envs[0].load_state_dict(envs[0].state_dict()).obs, observation.obs)

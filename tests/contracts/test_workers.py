@@ -61,6 +61,49 @@ def test_a_worker_is_replaced_and_its_step_is_marked_lost(tmp_path, fault):
     assert not mp.active_children()
 
 
+def test_a_worker_of_several_games_plays_each_as_one_of_its_own_would(toys):
+    """Steps, restarts, infos, and a state that goes on; the last of the workers has one game alone."""
+    envs = [
+        make_vec_env(make_config("mappo", "leaving_single", runner="parallel", games_per_worker=each), 5, "test")
+        for each in (1, 2)
+    ]
+    try:
+        assert [len(env.env.rows) for env in envs] == [5, 3]
+        rng, observations = np.random.default_rng(0), [env.reset(4).obs for env in envs]
+        np.testing.assert_array_equal(*observations)
+        for t in range(12):
+            actions = rng.integers(0, 3, (5, 3))
+            one, two = (env.step(actions) for env in envs)
+            for field in ("reward", "terminated", "truncated"):
+                np.testing.assert_array_equal(getattr(one, field), getattr(two, field))
+            np.testing.assert_array_equal(one.observation.obs, two.observation.obs)
+            if t == 5:
+                np.testing.assert_array_equal(envs[1].load_state_dict(envs[0].state_dict()).obs, one.observation.obs)
+    finally:
+        for env in envs:
+            env.close()
+
+
+def test_all_games_of_a_worker_that_dies_are_lost_and_no_others(tmp_path):
+    trigger = str(tmp_path / "trigger")
+    factory = Factory(trigger, "die")
+    env = SubprocVecEnv(factory, factory(0).info, [1, 2, 3], timeout_s=5.0, max_restarts=3, games_per_worker=2)
+    try:
+        actions = np.zeros((3, 2), dtype=np.int64)
+        env.reset()
+        env.step(actions)
+        open(trigger, "w").close()
+        result = env.step(actions)
+        assert result.lost.tolist() in ([True, True, False], [False, False, True]) and env.restarts() == 1
+        np.testing.assert_array_equal(result.observation.obs.max((1, 2)) == 0, result.lost)
+        results = [env.step(actions) for _ in range(4)]
+        assert all(result.lost is None for result in results)
+        assert ["ticks" in result.info for result in results] == [False, False, True, False], "the others went on"
+    finally:
+        env.close()
+    assert not mp.active_children()
+
+
 def test_too_many_failures_in_a_row_end_the_run(tmp_path):
     trigger = str(tmp_path / "trigger")
     factory = Factory(trigger, "die")

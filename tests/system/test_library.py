@@ -50,7 +50,8 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path):
 
 def test_games_are_imported_without_torch(tmp_path):
     """Each worker process imports its game; torch would take a second and 200 MB of every one."""
-    games = ("games.aloha", "games.coordination_game", "games.skirmish.game", "adapters.starcraft2", "vector.subproc")
+    games = ("games.aloha", "games.coordination_game", "games.skirmish.game", "vector.subproc", "exports.smac")
+    games += ("adapters.starcraft2", "adapters.gymma", "adapters.pettingzoo")
     code = "import sys; " + "; ".join(f"import bn_mappo.envs.{game}" for game in games) + "; print(*sys.modules)"
     assert "torch" not in run_python("-c", code, cwd=tmp_path).split()
 

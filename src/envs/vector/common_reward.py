@@ -1,6 +1,8 @@
-"""One reward of the team in place of one an agent: EPyMARL's `common_reward`."""
+"""One reward of the team in place of one an agent: EPyMARL's `common_reward` and `reward_scalarisation`."""
 
 from typing import Any
+
+import numpy as np
 
 from bn_mappo.core.specs import Array, Observation, Policy, StepResult, team_reward
 from bn_mappo.envs.film import Film
@@ -9,17 +11,18 @@ from bn_mappo.tabular.game import TabularModel
 
 
 class CommonReward(VecEnv):
-    """Another vector environment whose agents are paid one by one, with their rewards summed into one of the team."""
+    """A vector environment whose agents are paid one by one, with the sum or the mean of their rewards for the team."""
 
-    def __init__(self, env: VecEnv):
+    def __init__(self, env: VecEnv, takes_mean: bool = False):
         self.env, self.info, self.batch_size = env, env.info._replace(n_rewards=1), env.batch_size
+        self.share = np.float32(1 / env.info.n_agents if takes_mean else 1)
 
     def reset(self, seed: int | None = None) -> Observation:
         return self.env.reset(seed)
 
     def step(self, actions: Array) -> StepResult:
         result = self.env.step(actions)
-        return result._replace(reward=team_reward(result.reward))
+        return result._replace(reward=team_reward(result.reward) * self.share)
 
     def state_dict(self) -> dict[str, Any] | None:
         return self.env.state_dict()

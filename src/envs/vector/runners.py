@@ -1,6 +1,7 @@
 """How B games of an environment are played at once: the values of the key `runner`, and what starts the games."""
 
 import functools
+import os
 import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -40,6 +41,7 @@ class Games(NamedTuple):
     purpose: str  # names the generators: games for one purpose share none with those for another
     timeout_s: float  # for an answer of a worker
     max_restarts: int  # of one game in a row
+    games_per_worker: int | None = 1  # that one process plays; None: as many as make one process a core
 
     def seeds(self) -> list[int]:
         """One for each game."""
@@ -56,7 +58,12 @@ def play_on_arrays(games: Games) -> VecEnv:
     return env
 
 
-@RUNNERS.register("parallel", "one process a game; one that dies or hangs is replaced")
+def usable_cores() -> int:
+    """How many this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@RUNNERS.register("parallel", "games in worker processes; one that dies or hangs is replaced")
 def play_in_processes(games: Games) -> VecEnv:
     """Workers get the factory itself, which pickle must be able to send: they look up no names."""
     factory = games.environment.single_factory()
@@ -67,7 +74,8 @@ def play_in_processes(games: Games) -> VecEnv:
             f"env={games.environment.name} cannot be sent to worker processes: {error}\n"
             "Define its class or function at the top level of a module, or use runner=episode"
         ) from error
-    return SubprocVecEnv(factory, games.info, games.seeds(), games.timeout_s, games.max_restarts)
+    each = -(-games.batch_size // usable_cores()) if games.games_per_worker is None else games.games_per_worker
+    return SubprocVecEnv(factory, games.info, games.seeds(), games.timeout_s, games.max_restarts, games_per_worker=each)
 
 
 @RUNNERS.register("episode", "one game after the other, in this process: to debug an environment")

@@ -27,5 +27,8 @@ class Battles(Protocol):
     outcome: Array  # [B] of the last step
     ended: tuple[Array, Array, Array] | None  # units, marks, clock before restarts, where they are kept
 
+    def cast(self, b: int) -> tuple[Map, Array]:
+        """The map with the units of game b, and their traits [traits, U]."""
+
     def avail_actions(self) -> Array:
         """[B, N, A] bool, of the present state."""

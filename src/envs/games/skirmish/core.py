@@ -1,9 +1,10 @@
 """The compiled heart of Skirmish: orders, one game loop, rewards, and what everybody sees.
 
 All compiled code and the layout of its arrays stand in this one file, for numba's cache notices changes only of the
-file in which a function stands. B games, U units (allies first, then enemies), N agents (the allies), A actions.
-Positions and lengths in cells, times in game loops; everything in a loop happens at once: what a unit does depends on
-the positions and on who lives at the loop's start, never on the order of units or sides.
+file in which a function stands. (dealing.py has one more function, which knows no layout.) B games, U units (allies
+first, then enemies), N agents (the allies), A actions. Positions and lengths in cells, times in game loops; everything
+in a loop happens at once: what a unit does depends on the positions and on who lives at the loop's start, never on the
+order of units or sides.
 """
 
 import numpy as np
@@ -619,10 +620,10 @@ def advance(
     marks,
     streams,
     actions,
-    trait,
-    pair,
+    traits,
+    pairs,
     rule,
-    pay,
+    pays,
     goals,
     walkable,
     near_wall,
@@ -631,13 +632,17 @@ def advance(
     rewards,
     outcomes,
 ):
-    """One step of all games: orders [B, N], n_loops game loops, rewards [B] and outcomes [B]."""
+    """One step of all games: orders [B, N], n_loops game loops, rewards [B] and outcomes [B].
+
+    traits, pairs and pays have a table for each game, or one for all.
+    """
     n_games, _, n_units = units.shape
     n_agents = actions.shape[1]
     scratch = np.empty((N_SCRATCH, n_units))
     before = np.empty(n_units)
     for game in range(n_games):
-        unit, mark = units[game], marks[game]
+        unit, mark, row = units[game], marks[game], game % len(traits)
+        trait, pair, pay = traits[row], pairs[row], pays[row]
         for u in range(n_units):
             before[u] = unit[HEALTH, u] + unit[SHIELD, u]
             mark[SHOT_AT, u] = -1
@@ -692,17 +697,19 @@ def draw_goals(goals, streams, game, goal):
 
 @compiled
 def start(
-    units, marks, streams, goals, games, kind, trait, pair, rule, goal, walkable, near_wall, n_agents, sorts_enemies
+    units, marks, streams, goals, games, kinds, traits, pairs, rule, goal, walkable, near_wall, n_agents, sorts_enemies
 ):
     """Put games [K] to the start: each unit at random in the disc of its start, pushed apart; slots put in order.
 
-    Slots are ordered by type, x and y; those of enemies only where `sorts_enemies`.
+    Slots are ordered by type, x and y; those of enemies only where `sorts_enemies`. kinds, traits and pairs have a
+    table for each game, or one for all.
     """
     n_units = units.shape[2]
     scratch = np.empty((N_SCRATCH, n_units))
     for k in range(len(games)):
         game = games[k]
-        unit, mark = units[game], marks[game]
+        unit, mark, row = units[game], marks[game], game % len(traits)
+        kind, trait, pair = kinds[row], traits[row], pairs[row]
         for u in range(n_units):
             dx, dy = 1.0, 1.0
             while dx * dx + dy * dy > 1.0:
@@ -747,9 +754,10 @@ def show_avail(unit, trait, rule, walkable, n_agents, agent, avail):
 
 
 @compiled
-def available(units, trait, rule, walkable, avail):
+def available(units, traits, rule, walkable, avail):
     """Available actions [B, N, A] of all games."""
     for game in range(avail.shape[0]):
+        trait = traits[game % len(traits)]
         for agent in range(avail.shape[1]):
             show_avail(units[game], trait, rule, walkable, avail.shape[1], agent, avail[game, agent])
 
@@ -872,7 +880,7 @@ def show_state(unit, mark, kind, trait, show, size, n_agents, n_actions, time, r
 
 
 @compiled
-def observe(units, marks, clock, limit, games, kind, trait, rule, show, walkable, obs, state, avail):
+def observe(units, marks, clock, limit, games, kinds, traits, rule, show, walkable, obs, state, avail):
     """Observations [B, N, D], state [B, S] and available actions [B, N, A] of the games [K]; other rows stay."""
     n_agents, n_actions = avail.shape[1], avail.shape[2]
     n_units, n_types = units.shape[2], show[N_TYPES]
@@ -880,6 +888,7 @@ def observe(units, marks, clock, limit, games, kind, trait, rule, show, walkable
     for k in range(len(games)):
         game = games[k]
         unit, mark, time = units[game], marks[game], clock[game] / limit
+        kind, trait = kinds[game % len(kinds)], traits[game % len(traits)]
         bodies[:] = 0.0
         for u in range(n_units):
             has_shield = show[ALLY_SHIELDS] if u < n_agents else show[ENEMY_SHIELDS]

@@ -213,7 +213,8 @@ def _check_marks(section: Rules | UnitType) -> None:
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _read(path: Path, model: type[Model]) -> Model:
+def read_section(path: Path, model: type[Model]) -> Model:
+    """The file as this model; ConfigError where it does not fit."""
     values = load_yaml(path)
     try:
         return model.model_validate(values)
@@ -224,7 +225,7 @@ def _read(path: Path, model: type[Model]) -> Model:
 @functools.cache
 def load_rules() -> Rules:
     """Units and constants."""
-    return _read(FOLDER / "units.yaml", Rules)
+    return read_section(FOLDER / "units.yaml", Rules)
 
 
 def map_names() -> list[str]:
@@ -270,7 +271,7 @@ def load_map(name: str) -> Map:
     """The map of this name; ConfigError with the list of maps where there is none."""
     if name not in map_names():
         raise unknown("env_args.map_name", name, map_names())
-    return build_map(name, _read(FOLDER / "maps" / f"{name}.yaml", MapData))
+    return build_map(name, read_section(FOLDER / "maps" / f"{name}.yaml", MapData))
 
 
 def build_map(name: str, data: MapData) -> Map:

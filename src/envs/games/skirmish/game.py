@@ -2,17 +2,18 @@
 
 import os
 from types import ModuleType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.specs import Array, EnvInfo, EnvRecord, Observation, Policy
 from bn_mappo.envs.film import Film
-from bn_mappo.envs.games.skirmish.data import load_map
+from bn_mappo.envs.games.skirmish.data import Map, load_map
 from bn_mappo.envs.games.skirmish.moments import Moment, moment
 from bn_mappo.envs.games.skirmish.scripted import reference_policies
 from bn_mappo.envs.games.skirmish.sizes import Shown, count
+from bn_mappo.envs.games.skirmish.teams import RandomTeams, load_teams
 from bn_mappo.envs.smac_arguments import Difficulty
 from bn_mappo.envs.vector.batched import BatchedGame
 
@@ -60,6 +61,7 @@ class Skirmish(BatchedGame):
         seed: int,
         *,
         map_name: str = "MMM2",
+        teams: Literal["fixed", "random"] = "fixed",
         step_mul: int = 8,
         move_amount: float = 2.0,
         start: Literal["random", "fixed"] = "random",
@@ -115,12 +117,24 @@ class Skirmish(BatchedGame):
             raise ConfigError(
                 f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"
             )
+        if teams == "random" and (start == "fixed" or exchange_enemy_types):
+            name = "exchange_enemy_types" if exchange_enemy_types else "start"
+            raise ConfigError(f"env_args.{name}={given[name]!r} belongs to teams=fixed: random ones know no such thing")
         super().__init__(batch_size, seed)
-        from bn_mappo.envs.games.skirmish import core, tables  # here: numba takes half a second to import
+        from bn_mappo.envs.games.skirmish import core, dealing, tables  # here: numba takes half a second to import
 
         self.core: ModuleType = core
         self.map = load_map(map_name)
+        random_teams = RandomTeams(self.map, load_teams()) if teams == "random" else None
+        if random_teams is not None:
+            self.map = random_teams.map
         self.tables = tables.make_tables(self.map, move_amount, start, start_grid, exchange_enemy_types)
+        # tables by game, or one for all: types [B or 1, U], traits [B or 1, traits, U], pairs [B or 1, pairs, U, U]
+        self.kinds, self.traits, self.pairs = self.tables.kind[None], self.tables.trait[None], self.tables.pair[None]
+        self.dealer: dealing.Dealer | None = None  # who fights, where that is random
+        if random_teams is not None:
+            self.dealer = dealing.Dealer(random_teams, batch_size, move_amount, self._make_team_seeds(seed))
+            self.kinds, self.traits, self.pairs = self.dealer.kinds, self.dealer.traits, self.dealer.pairs
         self.sorts_enemies = enemy_order == "sorted"
         self.n_loops = step_mul
         self.time_out_is_end = not continuing_episode
@@ -128,6 +142,7 @@ class Skirmish(BatchedGame):
         self.replay_dir, self.replay_name = replay_dir, replay_prefix or map_name
         self.keeps_ends = render_mode is not None  # the end of an episode can still be drawn after the restart
         self.ended: tuple[Array, Array, Array] | None = None  # units, marks, clock before restarts
+        self.ended_types: Array = np.zeros((0, 0), dtype=np.int64)  # types before restarts, of random teams
         self.allies_are_scripted = False  # True, in tests: they play as the enemies do, and actions are ignored
         shown = Shown(
             obs_all_health,
@@ -140,14 +155,17 @@ class Skirmish(BatchedGame):
             obs_instead_of_state,
         )
         sizes = count(self.map, shown)
+        self.sizes = sizes
         self.show = np.array([sizes.switches[name] for name in core.SHOWS], dtype=np.int64)
         n_agents, n_enemies = len(self.map.allies), len(self.map.enemies)
         limit = self.map.data.episode_limit
+        has_any_healers = random_teams is not None and random_teams.heals[0].any()
+        entities = () if has_any_healers else sizes.entities  # who aims at allies would change by episode
         self.info = EnvInfo(
-            n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, entities=sizes.entities, record=RECORD
+            n_agents, sizes.n_actions, sizes.obs, sizes.state, limit, True, entities=entities, record=RECORD
         )
-        most = n_enemies * reward_death_value + reward_win
-        most += sum(unit.health + unit.shield for unit, _, _ in self.map.enemies)
+        bonuses = n_enemies * reward_death_value + reward_win
+        most = bonuses + sum(unit.health + unit.shield for unit, _, _ in self.map.enemies)
         pays = {
             "only_positive": reward_only_positive,
             "death_value": reward_death_value,
@@ -158,8 +176,10 @@ class Skirmish(BatchedGame):
             "shield_regen": reward_shield_regen,
             "sparse": reward_sparse,
         }
-        self.max_reward = most  # before scaling
-        self.pay = np.array([pays[name] for name in core.PAYS], dtype=np.float64)
+        self.max_reward = most  # before scaling, of fixed teams
+        self.bonuses, self.scale_rate = bonuses, reward_scale_rate if reward_scale else None
+        pay = np.array([pays[name] for name in core.PAYS], dtype=np.float64)
+        self.pays = np.tile(pay, (len(self.traits), 1))  # [B or 1, pays]
         self.units = np.zeros((batch_size, len(core.FIELDS), n_agents + n_enemies))
         self.marks = np.zeros((batch_size, len(core.MARKS), n_agents + n_enemies), dtype=np.int64)
         self.goals = np.zeros((batch_size, 2, 3))  # where scripted allies and enemies go: x, y, whether they do
@@ -170,13 +190,33 @@ class Skirmish(BatchedGame):
         """[B] uint64, one generator a game: a game does not depend on how many others there are."""
         return np.random.SeedSequence(seed).generate_state(self.batch_size, np.uint64)
 
+    def _make_team_seeds(self, seed: int) -> Array:
+        """[B] uint64, of the teams of each game."""
+        return np.random.SeedSequence([seed, 1]).generate_state(self.batch_size, np.uint64)
+
     def reset(self, seed: int | None = None) -> Observation:
         if seed is not None:
             self.streams = self._make_streams(seed)
+            if self.dealer is not None:
+                self.dealer.restart(self._make_team_seeds(seed))
         self.ended = None
         return super().reset(seed)
 
     def start(self, games: Array) -> None:
+        if self.dealer is not None:
+            self.dealer.deal(games)
+            self._scale_rewards(games)
+        self._start(games)
+        if self.dealer is not None:
+            self.goals[games] = self.dealer.goals[games]
+
+    def _scale_rewards(self, games: Array) -> None:
+        """The games [G] of random teams have new enemies: each can pay reward_scale_rate."""
+        if self.dealer is not None and self.scale_rate is not None:
+            self.pays[games, self.core.SCALE] = self.scale_rate / (self.bonuses + self.dealer.vigour[games])
+
+    def _start(self, games: Array) -> None:
+        """Put all units of the games [G] where they start, whole."""
         t = self.tables
         self.core.start(
             self.units,
@@ -184,9 +224,9 @@ class Skirmish(BatchedGame):
             self.streams,
             self.goals,
             games,
-            t.kind,
-            t.trait,
-            t.pair,
+            self.kinds,
+            self.traits,
+            self.pairs,
             t.rule,
             t.goal,
             t.walkable,
@@ -203,10 +243,10 @@ class Skirmish(BatchedGame):
             self.marks,
             self.streams,
             np.ascontiguousarray(actions, dtype=np.int64),
-            t.trait,
-            t.pair,
+            self.traits,
+            self.pairs,
             t.rule,
-            self.pay,
+            self.pays,
             self.goals,
             t.walkable,
             t.near_wall,
@@ -217,10 +257,22 @@ class Skirmish(BatchedGame):
         )
         if self.keeps_ends:
             self.ended = self.units.copy(), self.marks.copy(), self.clock + 1
+            if self.dealer is not None:
+                self.ended_types = self.dealer.types.copy()
         terminated = self.outcome != self.core.RUNNING
         if self.time_out_is_end:
             terminated |= self.clock + 1 >= self.info.episode_limit
         return reward, terminated
+
+    def state_dict(self) -> dict[str, Any]:
+        state = super().state_dict()
+        return state if self.dealer is None else {**state, "teams": self.dealer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> Observation:
+        if self.dealer is not None:
+            self.dealer.load_state_dict(state["teams"])
+            self._scale_rewards(np.arange(self.batch_size))
+        return super().load_state_dict(state)
 
     def observe(self) -> Observation:
         n_games, n_agents, info = self.batch_size, self.info.n_agents, self.info
@@ -247,8 +299,8 @@ class Skirmish(BatchedGame):
             self.clock,
             float(self.info.episode_limit),
             games,
-            t.kind,
-            t.trait,
+            self.kinds,
+            self.traits,
             t.rule,
             self.show,
             t.walkable,
@@ -260,7 +312,7 @@ class Skirmish(BatchedGame):
     def avail_actions(self) -> Array:
         """[B, N, A] bool, of the present state."""
         avail = np.empty((self.batch_size, self.info.n_agents, self.info.n_actions), dtype=np.bool_)
-        self.core.available(self.units, self.tables.trait, self.tables.rule, self.tables.walkable, avail)
+        self.core.available(self.units, self.traits, self.tables.rule, self.tables.walkable, avail)
         return avail
 
     def episode_info(self) -> dict[str, Array]:
@@ -274,15 +326,15 @@ class Skirmish(BatchedGame):
 
     def diagnostics(self) -> BattleDiagnostics:
         """The present moment: for an evaluation that asks before each step; training never calls it."""
-        core, n_agents, trait = self.core, self.info.n_agents, self.tables.trait
+        core, n_agents, traits = self.core, self.info.n_agents, self.traits
         position = self.units[:, [core.X, core.Y]].swapaxes(1, 2)  # [B, U, 2]
         is_alive = self.units[:, core.HEALTH] > 0  # [B, U]
         agents = position[:, :n_agents]
         distance = np.linalg.norm(agents[:, :, None] - position[:, None], axis=-1)  # [B, N, U]
         sees = (distance < self.map.rules.sight) & is_alive[:, None] & is_alive[:, :n_agents, None]
         sees[:, np.arange(n_agents), np.arange(n_agents)] = False
-        health = self.units[:, core.HEALTH] / trait[core.MAX_HEALTH]
-        shield = self.units[:, core.SHIELD] / np.maximum(trait[core.MAX_SHIELD], 1.0)
+        health = self.units[:, core.HEALTH] / traits[:, core.MAX_HEALTH]
+        shield = self.units[:, core.SHIELD] / np.maximum(traits[:, core.MAX_SHIELD], 1.0)
         return BattleDiagnostics(
             is_alive[:, :n_agents],
             sees[:, :, :n_agents],
@@ -294,6 +346,14 @@ class Skirmish(BatchedGame):
             distance[:, :, :n_agents],
             position,
         )
+
+    def cast(self, b: int) -> tuple[Map, Array]:
+        """The map with the units of game b, and their traits [traits, U]; of those that it ended with, as `moment`."""
+        if self.dealer is None:
+            return self.map, self.traits[0]
+        shows_end = self.ended is not None and self.clock[b] == 0
+        types = self.ended_types[b] if shows_end else self.dealer.types[b]
+        return self.dealer.teams.cast(types), self.dealer.catalogue.trait[:, self.dealer.teams.columns(types)]
 
     def moment(self, b: int = 0) -> Moment:
         """Game b, as pictures need it; where ends are kept, one that has just restarted still shows how it ended."""
@@ -314,4 +374,7 @@ class Skirmish(BatchedGame):
         return BattleFilm(self, self.replay_dir, self.replay_name)
 
     def reference_policies(self) -> dict[str, Policy]:
-        return reference_policies(self)
+        policies = reference_policies(self)
+        if self.dealer is not None:  # the other scripts know one team
+            return {name: policies[name] for name in ("uniform random",)}
+        return policies

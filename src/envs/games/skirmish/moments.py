@@ -43,7 +43,8 @@ class Moment(NamedTuple):
 
 def moment(game: Battles, b: int = 0) -> Moment:
     """Game b as it stands; one that has just restarted as it ended, where its ends are kept (`game.ended`)."""
-    core, trait, game_map, n_agents = game.core, game.tables.trait, game.map, game.info.n_agents
+    core, n_agents = game.core, game.info.n_agents
+    game_map, trait = game.cast(b)
     units, marks, clock, outcome = game.units, game.marks, game.clock, ""
     if game.ended is not None and game.clock[b] == 0:
         units, marks, clock = game.ended

@@ -1,0 +1,1 @@
+"""As smac.env.starcraft2 of the SMAC authors."""

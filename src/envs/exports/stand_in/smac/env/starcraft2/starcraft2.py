@@ -1,0 +1,5 @@
+"""As smac.env.starcraft2.starcraft2 of the SMAC authors: the environment."""
+
+from bn_mappo.envs.exports.smac import StarCraft2Env
+
+__all__ = ["StarCraft2Env"]
