@@ -130,7 +130,7 @@ def sample_dag(run: Run, n_games: int = 1, greedy: bool = False, seed: int = 0) 
     """The DAGs along which the agents would act at the first step of n_games episodes; greedy: without noise."""
     mac = run.setup.mac
     if not isinstance(mac, DAGMAC):
-        raise ConfigError(f"{run.config.name}: its agents act independently, along no DAG (mac={run.config.mac.name})")
+        raise ConfigError(f"{run.config.name}: its agents act along no DAG (mac={run.config.mac.name})")
     env = make_env(run.config, n_games)
     try:
         observation = env.reset(seed)
@@ -153,6 +153,6 @@ def draw_dag(run: Run, path: str | Path) -> Path:
     from bn_mappo.analysis.pictures import draw_dag as draw
 
     if not isinstance(run.setup.mac, DAGMAC):
-        raise ConfigError(f"{run.config.name}: its agents act independently, along no DAG (mac={run.config.mac.name})")
+        raise ConfigError(f"{run.config.name}: its agents act along no DAG (mac={run.config.mac.name})")
     episode = record_episode(run.config, run.setup.mac, run.t_env)
     return draw(episode, run.setup.info, Path(path))

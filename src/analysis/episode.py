@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from bn_mappo.config.schema import Config
-from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.controllers.basic_controller import MAC, Selection, Step
 from bn_mappo.core.specs import Array
 from bn_mappo.envs.film import Film
 from bn_mappo.envs.registry import is_batched, make_vec_env
@@ -48,7 +48,7 @@ class Recorder(StepObserver):
         return Episode(obs, actions, adjacency, self.film)
 
 
-def record_episode(config: Config, mac: BasicMAC, t_env: int, greedy: bool = True, fraction: float = 1.0) -> Episode:
+def record_episode(config: Config, mac: MAC, t_env: int, greedy: bool = True, fraction: float = 1.0) -> Episode:
     """Play one episode on an environment of its own, on arrays where it can be, for only those draw themselves."""
     if is_batched(config.env):
         config = replace(config, runner="vector")

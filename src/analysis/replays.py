@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bn_mappo.analysis.episode import record_episode
 from bn_mappo.config.schema import Config
-from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.basic_controller import MAC
 from bn_mappo.core.errors import RunError
 from bn_mappo.envs.film import Film
 from bn_mappo.envs.registry import is_batched
@@ -21,7 +21,7 @@ def save_film(film: Film, folder: Path, name: str) -> Path:
         raise RunError(f"no animation could be saved in {folder}: {error}") from error
 
 
-def save_replay(config: Config, mac: BasicMAC, t_env: int, env: VecEnv, folder: Path) -> str | None:
+def save_replay(config: Config, mac: MAC, t_env: int, env: VecEnv, folder: Path) -> str | None:
     """The first game of an evaluation as a replay; returns where it is, None: this environment has none.
 
     Games on arrays are played once more for it, from the same seed; others keep what they have played.

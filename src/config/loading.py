@@ -12,7 +12,14 @@ from bn_mappo.core.program import program
 
 CONFIG_DIR = Path(__file__).parent
 EXAMPLE = f"{program()} --config=bn_mappo --env-config=aloha with t_max=200000 seed=3"
-NAMES = ("mac", "learner", "agent", "mixer", "dag.generator")  # keys that choose parts, and so which keys there are
+NAMES = (
+    "mac",
+    "learner",
+    "agent",
+    "mixer",
+    "critic_type",
+    "dag.generator",
+)  # keys that choose parts, so which keys there are
 
 
 def config_names(kind: str) -> list[str]:

@@ -1,6 +1,7 @@
-"""Agents that act independently: chooses actions, and evaluates recorded ones."""
+"""What a controller is, and that of independent agents: chooses actions, and evaluates recorded ones."""
 
-from typing import Annotated, ClassVar, NamedTuple
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,7 @@ class Evaluation(NamedTuple):
     edge_entropy: Tensor | None = None  # [B, T, N] likewise
     edge_probability: Tensor | None = None  # [B, T, N, N] likewise, of each edge
     dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
+    values: Tensor | None = None  # [B, T, N] of the controller's own network, where it has values
 
 
 class ParameterGroup(NamedTuple):
@@ -58,39 +60,31 @@ class ParameterGroup(NamedTuple):
     is_clipped: bool = True  # its gradient takes part in the learner's clipping
 
 
-@options
-class BasicOptions:
-    """Keys of mac=basic_mac: the agents' network and what it sees."""
+class MAC(nn.Module, ABC):
+    """Multi-agent controller: what training needs of the policy of a team. Never keeps hidden state, noise, generators.
 
-    agent: Annotated[Chosen, AGENTS]
-    hidden_dim: Count
-    obs_agent_id: bool
-    obs_layer_norm: bool
-    obs_last_action: bool
+    A controller whose network also gives values (`has_values`) is trained with critic_type=mac_critic.
+    """
 
-
-class BasicMAC(nn.Module):
-    """Multi-agent controller of the product policy. Owns the actor; never keeps hidden state, noise or generators."""
-
-    Options: ClassVar[type] = BasicOptions
+    Options: ClassVar[type]
+    has_values: ClassVar[bool] = False
+    options: Any  # an instance of `Options`
     agent_ids: Tensor
 
-    def __init__(self, options: BasicOptions, info: EnvInfo, generators: Generators, message_dim: int = 0):
-        """`message_dim`: width of what an agent gets from each parent; 0: it has none."""
+    def __init__(self, options: Any, info: EnvInfo):
         super().__init__()
         self.options, self.info = options, info
-        n_agents, n_actions = info.n_agents, info.n_actions
-        self.register_buffer("agent_ids", torch.eye(n_agents), persistent=False)  # [N, N]
-        sizes = ActorSizes(
-            n_agents=n_agents,
-            n_actions=n_actions,
-            input_dim=info.obs_dim + n_agents * options.obs_agent_id + n_actions * options.obs_last_action,
-            message_dim=message_dim,
-            hidden_dim=options.hidden_dim,
-            entities=info.entities,
-        )
-        generator, of_parents = generators["actor_init"], generators["parents_init"]
-        self.actor: Actor = AGENTS[options.agent.name](options.agent.options, sizes, generator, of_parents)
+        self.register_buffer("agent_ids", torch.eye(info.n_agents), persistent=False)  # [N, N]
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the recurrent state of each agent; 0: none."""
+        return 0
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether the actions depend on more than the present observations."""
+        return self.hidden_size > 0
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """All parameters, in groups for the learner's optimiser."""
@@ -111,13 +105,11 @@ class BasicMAC(nn.Module):
         }
         if self.info.masks_actions:
             scheme["avail_actions"] = Field((n_agents, self.info.n_actions), torch.bool)
-        if self.options.obs_last_action:
-            scheme["last_actions"] = Field((n_agents,), torch.int64)
         return scheme
 
     def init_hidden(self, batch_size: int) -> Tensor:
         """The hidden state before an episode, [B, N, H_rnn]."""
-        return self.agent_ids.new_zeros(batch_size, self.info.n_agents, self.actor.hidden_size)
+        return self.agent_ids.new_zeros(batch_size, self.info.n_agents, self.hidden_size)
 
     def draw_noise(
         self, batch_size: int, generators: Generators, fraction: float, greedy: bool = False
@@ -127,6 +119,81 @@ class BasicMAC(nn.Module):
             return {}
         shape = (batch_size, self.info.n_agents, self.info.n_actions)
         return {"action_noise": gumbel_noise(shape, generators["actions"], self.agent_ids.device)}
+
+    @abstractmethod
+    def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
+        """Act in B games; without noise for them, the actions are the likeliest ones."""
+
+    @abstractmethod
+    def evaluate(
+        self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
+    ) -> Evaluation:
+        """Log-probabilities of recorded actions, with gradients; `with_stats` also fills `dag_stats`."""
+
+    def obs_values(self, obs: Tensor) -> Tensor:
+        """Values of the joint observation, one an agent: [..., N, D] -> [..., N]; only where `has_values`."""
+        raise NotImplementedError
+
+    def score(self, logits: Tensor, batch: EpisodeBatch) -> Evaluation:
+        """logits [N, B * T, A] -> log-probability and entropy of the recorded actions."""
+        shape = batch["actions"].shape  # B, T, N
+        masked = self.masked(logits, self.avail_actions(batch))  # [A, B * T, N]
+        log_prob, entropy = log_prob_and_entropy(masked, batch["actions"].flatten(0, 1))
+        return Evaluation(log_prob.view(shape), entropy.view(shape))
+
+    def avail_actions(self, batch: EpisodeBatch) -> Tensor | None:
+        """The recorded ones [B * T, N, A]; None: all available."""
+        return batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None
+
+    def masked(self, logits: Tensor, avail_actions: Tensor | None) -> Tensor:
+        """logits [N, M, A] -> [A, M, N], those of unavailable actions (avail_actions [M, N, A]) at the lowest float."""
+        of_actions = None if avail_actions is None else avail_actions.permute(2, 0, 1)  # [A, M, N]
+        return mask_logits(logits.permute(2, 1, 0).contiguous(), of_actions)
+
+
+@options
+class BasicOptions:
+    """Keys of mac=basic_mac: the agents' network and what it sees."""
+
+    agent: Annotated[Chosen, AGENTS]
+    hidden_dim: Count
+    obs_agent_id: bool
+    obs_layer_norm: bool
+    obs_last_action: bool
+
+
+class BasicMAC(MAC):
+    """Multi-agent controller of the product policy. Owns the actor."""
+
+    Options: ClassVar[type] = BasicOptions
+    options: BasicOptions
+
+    def __init__(self, options: BasicOptions, info: EnvInfo, generators: Generators, message_dim: int = 0):
+        """`message_dim`: width of what an agent gets from each parent; 0: it has none."""
+        super().__init__(options, info)
+        n_agents, n_actions = info.n_agents, info.n_actions
+        sizes = ActorSizes(
+            n_agents=n_agents,
+            n_actions=n_actions,
+            input_dim=info.obs_dim + n_agents * options.obs_agent_id + n_actions * options.obs_last_action,
+            message_dim=message_dim,
+            hidden_dim=options.hidden_dim,
+            entities=info.entities,
+        )
+        generator, of_parents = generators["actor_init"], generators["parents_init"]
+        self.actor: Actor = AGENTS[options.agent.name](options.agent.options, sizes, generator, of_parents)
+
+    @property
+    def hidden_size(self) -> int:
+        return self.actor.hidden_size
+
+    @property
+    def has_memory(self) -> bool:
+        return self.hidden_size > 0 or self.options.obs_last_action
+
+    def scheme(self) -> Scheme:
+        seen = {"last_actions": Field((self.info.n_agents,), torch.int64)} if self.options.obs_last_action else {}
+        return {**super().scheme(), **seen}
 
     def encode(
         self, obs: Tensor, last_actions: Tensor | None, hidden: Tensor, starts: Tensor
@@ -160,7 +227,6 @@ class BasicMAC(nn.Module):
 
     @torch.inference_mode()
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
-        """Act in B games; without noise for them, the actions are the likeliest ones."""
         own, hidden = self.encode_step(step, hidden)
         logits = self.masked(self.actor.logits(own), step.avail_actions)  # [A, B, N]
         actions = choose(logits, noise.get("action_noise"))  # [B, N]
@@ -169,21 +235,4 @@ class BasicMAC(nn.Module):
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
     ) -> Evaluation:
-        """Log-probabilities of recorded actions, with gradients; `with_stats` also fills `dag_stats`."""
         return self.score(self.actor.logits(self.encode_batch(batch)), batch)
-
-    def score(self, logits: Tensor, batch: EpisodeBatch) -> Evaluation:
-        """logits [N, B * T, A] -> log-probability and entropy of the recorded actions."""
-        shape = batch["actions"].shape  # B, T, N
-        masked = self.masked(logits, self.avail_actions(batch))  # [A, B * T, N]
-        log_prob, entropy = log_prob_and_entropy(masked, batch["actions"].flatten(0, 1))
-        return Evaluation(log_prob.view(shape), entropy.view(shape))
-
-    def avail_actions(self, batch: EpisodeBatch) -> Tensor | None:
-        """The recorded ones [B * T, N, A]; None: all available."""
-        return batch["avail_actions"].flatten(0, 1) if self.info.masks_actions else None
-
-    def masked(self, logits: Tensor, avail_actions: Tensor | None) -> Tensor:
-        """logits [N, M, A] -> [A, M, N], those of unavailable actions (avail_actions [M, N, A]) at the lowest float."""
-        of_actions = None if avail_actions is None else avail_actions.permute(2, 0, 1)  # [A, M, N]
-        return mask_logits(logits.permute(2, 1, 0).contiguous(), of_actions)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.basic_controller import MAC, BasicMAC
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.specs import EnvInfo
@@ -65,29 +65,29 @@ def export_run(run: Run, folder: Path, plan: Plan) -> Exported:
     writer = NetworkWriter(plan.file_format)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"--output {folder}: give a new folder, or an empty one")
-    mac = run.setup.mac
-    check_controller(mac)
-    steps = record(run, plan.n_steps)
+    mac = exportable(run.setup.mac)
+    steps = record(run, mac, plan.n_steps)
     communicates = bool(steps.adjacency.any())
     if communicates:
         check_communication(mac, steps, plan)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export_") as workplace:
         made = Path(workplace) / folder.name
-        report = _write(run, made, plan, steps, communicates, writer)
+        report = _write(run, mac, made, plan, steps, communicates, writer)
         if folder.exists():
             folder.rmdir()
         shutil.move(made, folder)
     return Exported(folder, report, communicates)
 
 
-def check_controller(mac: BasicMAC) -> None:
-    """ConfigError where single agents cannot do what this controller does."""
-    if not hasattr(getattr(mac, "actor", None), "logits"):
+def exportable(mac: MAC) -> BasicMAC:
+    """The controller; ConfigError where single agents cannot do what it does."""
+    if not isinstance(mac, BasicMAC):
         raise ConfigError(
             f"{type(mac).__name__}: this controller has no actor that gives each agent's logits, so no agent can be "
             "taken out of it. Controllers that build on basic_mac or dag_controller can be exported"
         )
+    return mac
 
 
 def check_communication(mac: BasicMAC, steps: Steps, plan: Plan) -> None:
@@ -114,21 +114,21 @@ def check_communication(mac: BasicMAC, steps: Steps, plan: Plan) -> None:
         )
 
 
-def record(run: Run, n_steps: int) -> Steps:
+def record(run: Run, mac: BasicMAC, n_steps: int) -> Steps:
     """n_steps joint steps of greedy play, over as many games as that takes."""
-    recorder, n_games = ReferenceRecorder(run.setup.mac, n_steps), 50
+    recorder, n_games = ReferenceRecorder(mac, n_steps), 50
     for round_number in range(n_steps):
-        play(run.config, run.setup.mac, n_games, run.t_env + round_number, observer=recorder)
+        play(run.config, mac, n_games, run.t_env + round_number, observer=recorder)
         if recorder.is_full:
             break
     return recorder.steps()
 
 
 def _write(
-    run: Run, folder: Path, plan: Plan, steps: Steps, communicates: bool, writer: NetworkWriter
+    run: Run, mac: BasicMAC, folder: Path, plan: Plan, steps: Steps, communicates: bool, writer: NetworkWriter
 ) -> dict[str, Any]:
     """The networks, then the parity report on what was written, then everything that quotes the report."""
-    mac, info = run.setup.mac, run.setup.info
+    info = run.setup.info
     names = [f"agent_{number}" for number in range(info.n_agents)]
     config = shown_config(run)
     team = {

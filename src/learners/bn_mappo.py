@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
+from bn_mappo.controllers.basic_controller import MAC, Evaluation
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import options
@@ -46,7 +46,7 @@ class BNMAPPOLearner(PPOLearner):
     options: BNMAPPOOptions
     extra_losses: ClassVar[frozenset[str]] = frozenset({"dag_order", "dag_edges"})
 
-    def __init__(self, options: BNMAPPOOptions, info: EnvInfo, mac: BasicMAC, generators: Generators):
+    def __init__(self, options: BNMAPPOOptions, info: EnvInfo, mac: MAC, generators: Generators):
         if not isinstance(mac, DAGMAC):
             raise ConfigError(
                 "learner=bn_mappo trains a DAG, so it needs agents that act along one: set mac=dag_controller"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.basic_controller import MAC
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
@@ -21,11 +21,11 @@ class Learner(ABC):
     environment."""
 
     Options: ClassVar[type]
-    mac: BasicMAC
+    mac: MAC
     optimiser: torch.optim.Optimizer
 
     @abstractmethod
-    def __init__(self, options: Any, info: EnvInfo, mac: BasicMAC, generators: Generators):
+    def __init__(self, options: Any, info: EnvInfo, mac: MAC, generators: Generators):
         """`options`: an instance of `Options`. ConfigError where it cannot train this controller on these games."""
 
     @classmethod

@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bn_mappo.controllers.basic_controller import BasicMAC, Evaluation
+from bn_mappo.controllers.basic_controller import MAC, Evaluation
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.core.options import Count, Fraction, Limits, NonNegative, Positive, options
+from bn_mappo.core.options import Chosen, Count, Fraction, Limits, NonNegative, Positive, options
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
@@ -19,7 +19,7 @@ from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, mask
 from bn_mappo.learners.returns import generalised_advantages
 from bn_mappo.learners.running_stats import RunningMoments
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
-from bn_mappo.modules.critics.critics import Critic
+from bn_mappo.modules.critics.critics import Critic, MACCritic
 
 
 class Targets(NamedTuple):
@@ -37,9 +37,8 @@ class PPOOptions:
     """Keys of learner=ppo_learner."""
 
     hidden_dim: Count
-    critic_type: str
+    critic_type: Annotated[Chosen, CRITICS]
     lr: PositiveSchedule
-    critic_lr: PositiveSchedule
     optim_eps: Positive
     grad_norm_clip: Positive
     gamma: Fraction
@@ -63,26 +62,29 @@ class PPOLearner(Learner):
     Options: ClassVar[type] = PPOOptions
     extra_losses: ClassVar[frozenset[str]] = frozenset()  # parts of a policy, besides actions, that it has a loss for
 
-    def __init__(self, options: PPOOptions, info: EnvInfo, mac: BasicMAC, generators: Generators):
+    def __init__(self, options: PPOOptions, info: EnvInfo, mac: MAC, generators: Generators):
         self.options, self.info, self.mac, self.generators = options, info, mac, generators
-        if problem := mac.unlearned_by(self.extra_losses):
+        self.critic = make_critic(options, info, mac, generators)
+        learned = {"values"} if isinstance(self.critic, MACCritic) else set()
+        if problem := mac.unlearned_by(self.extra_losses | learned):
             raise ConfigError(problem)
-        self.critic: Critic = CRITICS[options.critic_type](info, options.hidden_dim, generators["critic_init"])
-        self.critic.to(generators.device)
         if info.n_rewards > 1 and not self.critic.is_per_agent:
             raise ConfigError(
-                f"critic_type={options.critic_type} gives one value for all agents, and common_reward=False each agent "
-                "a reward of its own: set critic_type=ac_critic, or common_reward=True"
+                f"critic_type={options.critic_type.name} gives one value for all agents, and common_reward=False each "
+                "agent a reward of its own: set critic_type=ac_critic, or common_reward=True"
             )
         self.value_moments = RunningMoments(options.returns_decay).to(generators.device)
         of_mac = mac.parameter_groups()
         actor = [FlatParameters(group.parameters) for group in of_mac]
-        critic = FlatParameters(self.critic.parameters())
-        self.actor_groups, self.critic_groups = actor, [critic]
+        shares_weights = isinstance(self.critic, MACCritic)
+        critic = [] if shares_weights else [FlatParameters(self.critic.parameters())]
+        self.actor_groups, self.critic_groups = actor, critic
         self.clipped_groups = [flat for flat, group in zip(actor, of_mac, strict=True) if group.is_clipped]
-        rates = [*((group.lr or options.lr) for group in of_mac), options.critic_lr]
+        rates = [(group.lr or options.lr) for group in of_mac]
+        if not shares_weights:
+            rates.append(options.critic_type.options.critic_lr)
         self.rates = list(dict.fromkeys(rates))  # groups of one rate are one group of the optimiser: a call less
-        vectors = [flat.vector for flat in (*actor, critic)]
+        vectors = [flat.vector for flat in (*actor, *critic)]
         self.optimiser = torch.optim.Adam(
             [{"params": [v for v, r in zip(vectors, rates, strict=True) if r == rate]} for rate in self.rates],
             lr=options.lr(0.0),
@@ -180,8 +182,9 @@ class PPOLearner(Learner):
         )
         entropy = (evaluation.entropy * weight).sum()
         extra, statistics = self.extra_loss(evaluation, batch, targets, fraction)
+        value = self.critic(batch[self.critic.field]) if evaluation.values is None else evaluation.values  # [B, T, V]
         critic_loss = clipped_value_loss(
-            self.critic(batch[self.critic.field]),
+            value,
             targets.old_value,
             targets.target,
             normalised(targets.value_weight),
@@ -194,7 +197,8 @@ class PPOLearner(Learner):
         (policy_loss + options.value_coef * critic_loss).backward()
         losses = {"pg_loss": -surrogate, "entropy": entropy, "extra_loss": extra, "critic_loss": critic_loss}
         statistics["agent_grad_norm"] = self.clip(self.clipped_groups, options.grad_norm_clip, losses)
-        statistics["critic_grad_norm"] = self.clip(self.critic_groups, options.grad_norm_clip, losses)
+        if self.critic_groups:
+            statistics["critic_grad_norm"] = self.clip(self.critic_groups, options.grad_norm_clip, losses)
         self.optimiser.step()
         statistics["ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
         if collect_stats:
@@ -249,3 +253,17 @@ class PPOLearner(Learner):
         self.critic.load_state_dict(state["critic"])
         self.value_moments.load_state_dict(state["value_moments"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+def make_critic(options: PPOOptions, info: EnvInfo, mac: MAC, generators: Generators) -> Critic:
+    """The critic that critic_type names; ConfigError where the controller has no values for it."""
+    entry = CRITICS[options.critic_type.name]
+    if entry is MACCritic:
+        if not mac.has_values:
+            raise ConfigError(
+                "critic_type=mac_critic takes the values from the controller, and this one has none: "
+                "set mac=mat_controller, or critic_type=cv_critic"
+            )
+        return MACCritic(mac.obs_values)
+    critic: Critic = entry(info, options.hidden_dim, generators["critic_init"])
+    return critic.to(generators.device)

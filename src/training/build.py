@@ -8,7 +8,7 @@ import torch
 
 from bn_mappo.config.schema import Config
 from bn_mappo.controllers import REGISTRY as MACS
-from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.basic_controller import MAC
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.registry import get_env_info, make_vec_env
@@ -24,7 +24,7 @@ class Setup(NamedTuple):
 
     info: EnvInfo
     generators: Generators
-    mac: BasicMAC
+    mac: MAC
     learner: Learner
     checkpoint: dict[str, Any] | None  # the one to go on from
     checkpoint_path: Path | None
@@ -41,7 +41,7 @@ def build(config: Config) -> Setup:
     torch.set_num_threads(config.torch_threads)
     keep_freed_memory()
     info, generators = get_env_info(config), Generators(config.seed, device)
-    mac: BasicMAC = MACS[config.mac.name](config.mac.options, info, generators).to(device)
+    mac: MAC = MACS[config.mac.name](config.mac.options, info, generators).to(device)
     learner: Learner = LEARNERS[config.learner.name](config.learner.options, info, mac, generators)
     if not config.checkpoint_path:
         return Setup(info, generators, mac, learner, None, None)

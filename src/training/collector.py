@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bn_mappo.controllers.basic_controller import BasicMAC, Selection, Step
+from bn_mappo.controllers.basic_controller import MAC, Selection, Step
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.data.batch import BatchRecorder, EpisodeBatch, Following, Scheme
@@ -19,7 +19,7 @@ from bn_mappo.training.episode_stats import EpisodeStats
 class Collector:
     """Plays the training games, segment after segment. Draws all noise, and records it, once."""
 
-    def __init__(self, env: VecEnv, mac: BasicMAC, scheme: Scheme, n_steps: int, generators: Generators):
+    def __init__(self, env: VecEnv, mac: MAC, scheme: Scheme, n_steps: int, generators: Generators):
         self.env, self.mac, self.generators, self.n_steps = env, mac, generators, n_steps
         self.device = generators.device
         self.games = ActingLoop(env, mac, self.device)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.basic_controller import MAC
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
@@ -25,11 +25,10 @@ class ExactValue:
     as in training, so it is the value of the policy that explores. The discount is the game's (0.95 in the paper).
     """
 
-    def __init__(self, env: VecEnv, mac: BasicMAC, seed: int):
+    def __init__(self, env: VecEnv, mac: MAC, seed: int):
         self.mac, self.seed = mac, seed
         model = env.tabular_model()
-        has_memory = mac.actor.hidden_size > 0 or mac.options.obs_last_action
-        self.model: TabularModel | None = None if has_memory else model
+        self.model: TabularModel | None = None if mac.has_memory else model
         if self.model is not None:
             self.best = optimal_value(self.model.game)
 
@@ -52,7 +51,7 @@ class ExactValue:
 
 
 @torch.no_grad()
-def joint_policy(mac: BasicMAC, model: TabularModel, generators: Generators, fraction: float, n_dags: int) -> Array:
+def joint_policy(mac: MAC, model: TabularModel, generators: Generators, fraction: float, n_dags: int) -> Array:
     """pi(a | s) as [*A, S], from the log-probabilities of all joint actions in all states.
 
     n_dags 0: the DAG at zero noise; else the mean over that many DAGs drawn anew for each state, each of which all
@@ -90,7 +89,7 @@ def recorded_dags(mac: DAGMAC, batch: EpisodeBatch, fraction: float) -> dict[str
 
 
 def every_choice(
-    mac: BasicMAC, observation: Observation, actions: torch.Tensor, noise: dict[str, torch.Tensor], draws: int
+    mac: MAC, observation: Observation, actions: torch.Tensor, noise: dict[str, torch.Tensor], draws: int
 ) -> EpisodeBatch:
     """A batch of S * draws games whose K "steps" are the joint actions [K, N], all in the same state with one noise."""
     n_rows, n_steps = len(observation.obs) * draws, len(actions)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bn_mappo.config.schema import Config
-from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.basic_controller import MAC
 from bn_mappo.core.clock import Clock
 from bn_mappo.envs.registry import make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
@@ -14,7 +14,7 @@ from bn_mappo.training.exact_value import ExactValue
 class Tester:
     """Evaluates the present policy. Owns the test environment, made on first use."""
 
-    def __init__(self, config: Config, mac: BasicMAC):
+    def __init__(self, config: Config, mac: MAC):
         self.config, self.mac = config, mac
         self.env: VecEnv | None = None
         self.exact: ExactValue | None = None  # as the environment, made on first use

@@ -80,16 +80,17 @@ def test_the_papers_settings_on_its_maps(env, alg, map_name):
 
 PAIRS = [("basic_mac", "ppo_learner"), ("dag_controller", "ppo_learner"), ("dag_controller", "bn_mappo")]
 VALUE_BASED = ("q_controller", "q_learner")
+WITH_VALUES = [("mat_controller", "ppo_learner"), ("mat_dec_controller", "ppo_learner")]  # critic_type=mac_critic
 
 
 def test_every_registered_controller_and_learner_is_in_a_pair_that_is_tested():
-    macs, learners = zip(*PAIRS, VALUE_BASED, strict=True)
+    macs, learners = zip(*PAIRS, VALUE_BASED, *WITH_VALUES, strict=True)
     assert set(macs) == set(MACS) and set(learners) == set(LEARNERS)
 
 
 @pytest.mark.parametrize("mini_batch", [4, 2, 1])
 @pytest.mark.parametrize("agent", list(AGENTS))
-@pytest.mark.parametrize("critic_type", list(CRITICS))
+@pytest.mark.parametrize("critic_type", [name for name in CRITICS if name != "mac_critic"])
 @pytest.mark.parametrize(("mac", "learner"), PAIRS)
 def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batch):
     settings = {"mac": mac, "learner": learner, "critic_type": critic_type, "agent": agent, "batch_size": mini_batch}
@@ -111,6 +112,14 @@ def test_every_mixer_trains(toys, env, agent, mixer):
 def test_agents_with_rewards_of_their_own_that_leave_learn_values(toys, env):
     runner = "vector" if env == "leaving_game" else "episode"
     one_update(make_config("iql", env, common_reward=False, runner=runner))
+
+
+@pytest.mark.parametrize("env", ["masked_game", "leaving_game", "leaving_single"])
+@pytest.mark.parametrize(("mac", "learner"), WITH_VALUES)
+def test_every_controller_with_values_trains(toys, mac, learner, env):
+    settings = {"mac": mac, "learner": learner, "critic_type": "mac_critic", "batch_size": 2}
+    runner = "episode" if env == "leaving_single" else "vector"
+    one_update(make_config("mappo", env, **settings, runner=runner, obs_layer_norm=True, n_blocks=2, n_heads=4))
 
 
 @pytest.mark.parametrize("context", ["obs", "state"])

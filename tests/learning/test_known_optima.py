@@ -20,6 +20,7 @@ SETTINGS = {
     "test_nepisode": 400,
     "share_heads": False,
 }
+MAT = {"lr": 0.003, "epochs": 5, "eps_clip": 0.2}
 
 
 def train(config) -> tuple[float, float]:
@@ -38,6 +39,9 @@ def train(config) -> tuple[float, float]:
     [
         ("mappo", {}, 0.4, 0.6),
         ("ippo", {}, 0.4, 0.6),
+        ("mat", MAT, 0.98, 1.0),
+        pytest.param("mat", {**MAT, "order": "random"}, 0.98, 1.0, marks=pytest.mark.slow),
+        pytest.param("mat_dec", MAT, 0.4, 0.6, marks=pytest.mark.slow),
         ("bn_mappo", {"dag__generator": "empty"}, 0.4, 0.6),
         ("bn_mappo", {"dag__generator": "full"}, 0.98, 1.0),
         ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "identity"}, 0.98, 1.0),
@@ -53,7 +57,7 @@ def train(config) -> tuple[float, float]:
     ],
 )
 def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):
-    greedy, sampled = train(make_config(alg, **SETTINGS, **settings))
+    greedy, sampled = train(make_config(alg, **{**SETTINGS, **settings}))
     assert low <= greedy <= high
     assert low - 0.1 <= sampled <= high
 
@@ -70,6 +74,13 @@ def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):
 def test_an_order_that_depends_on_the_context_beats_every_fixed_one(toys, settings, low, high):
     greedy, _ = train(make_config("bn_mappo", **{**SETTINGS, "env": "either_sees_game", "t_max": 25_000}, **settings))
     assert low <= greedy <= high
+
+
+@pytest.mark.slow
+def test_a_fixed_order_is_enough_where_all_observations_are_encoded_together(toys):
+    """MAT's second agent tells the first one, through the encoder, what it sees."""
+    greedy, _ = train(make_config("mat", **{**SETTINGS, **MAT, "env": "either_sees_game", "t_max": 25_000}))
+    assert greedy >= 0.98
 
 
 def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):

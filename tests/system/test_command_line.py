@@ -13,6 +13,7 @@ from helpers import run_main
 
 CG = ["--config=mappo", "--env-config=coordination_game"]
 QMIX = ["--config=qmix", "--env-config=two_step"]
+MAT = ["--config=mat", "--env-config=coordination_game"]
 ALOHA = ["--config=bn_mappo", "--env-config=aloha"]
 
 
@@ -63,6 +64,14 @@ MISTAKES = [
     (QMIX, "with epochs=3", ["epochs", "without effect"]),
     (QMIX[:1], "--env-config=matrix_game with env_args.penalty=3", ["env_args.penalty=3", "at most 0"]),
     (QMIX[:1], "--env-config=matrix_game with env_args.payoff=climb", ["env_args.payoff='climb'", "climbing"]),
+    (CG, "with critic_type=mac_critic", ["critic_type=mac_critic", "mac=mat_controller"]),
+    (CG, "with mac=mat_controller", ["learner=ppo_learner", "critic_type=mac_critic"]),
+    (MAT, "with critic_lr=0.1", ["critic_lr", "without effect"]),
+    (MAT, "with agent=rnn", ["agent", "without effect"]),
+    (MAT, "with n_heads=3", ["n_heads=3", "hidden_dim=64"]),
+    (MAT, "with n_blocks=0", ["n_blocks=0", "greater than or equal to 1"]),
+    (MAT, "with order=randm", ["order", "fixed", "random"]),
+    (["--config=mat_dec", CG[1]], "with order=random", ["order", "without effect"]),
     (ALOHA, "with dag.generator=lerned", ["dag.generator 'lerned'", "'learned'", "empty"]),
     (ALOHA, "with dag.generator=fixed", ["dag.adjacency"]),
     (ALOHA, "with dag.generator=fixed dag.adjacency=[[0,1],[0,0]]", ["2 rows", "10 x 10"]),
@@ -134,6 +143,13 @@ def test_print_config_prints_the_merged_configuration(in_empty_folder, capsys):
     assert re.search(r"edge_bias = \S*3", out)
     assert re.search(r"arrival_probability = 0.6", out), "arguments of the environment are complete"
     assert list(in_empty_folder.iterdir()) == []
+
+
+def test_print_config_shows_the_keys_of_the_chosen_parts_alone(in_empty_folder, capsys):
+    status, out, _ = run_main(["print_config", *MAT, "with", "order=random"], capsys)
+    keys = re.findall(r"^\s+(\w+) = ", re.sub(r"\x1b\[\d+m", "", out), re.MULTILINE)
+    assert status == 0 and {"n_blocks", "n_heads", "order", "critic_type"} <= set(keys)
+    assert not {"critic_lr", "agent", "obs_last_action", "dag", "annealing"} & set(keys)
 
 
 def test_a_preset_goes_over_the_defaults_and_under_the_command_line(in_empty_folder, capsys):

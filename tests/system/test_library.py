@@ -95,6 +95,16 @@ def test_a_value_based_run_is_trained_loaded_and_evaluated(tmp_path):
     assert len(left) == 9 and np.array_equal(left, right)
 
 
+@pytest.mark.parametrize("alg", ["mat", pytest.param("mat_dec", marks=pytest.mark.slow)])
+def test_a_run_of_the_transformer_is_trained_loaded_and_evaluated(tmp_path, alg):
+    run = bn_mappo.train(bn_mappo.load_config(alg, "aloha", *TINY, "segment_length=10"), folder=tmp_path / "run")
+    loaded = bn_mappo.load_run(tmp_path / "run")
+    left, right = (bn_mappo.evaluate(each, n_episodes=9, greedy=False)["return"] for each in (run, loaded))
+    assert len(left) == 9 and np.array_equal(left, right)
+    with pytest.raises(ConfigError, match="along no DAG"):
+        bn_mappo.sample_dag(loaded)
+
+
 def test_a_configuration_is_that_of_the_command_line():
     config = bn_mappo.load_config("bn_mappo_annealed", "skirmish", "paper", "env_args.map_name=MMM2", "gamma=0.5")
     values = config.values()
@@ -108,7 +118,7 @@ def test_a_configuration_is_that_of_the_command_line():
     ):
         with pytest.raises(ConfigError, match=words):
             bn_mappo.load_config("bn_mappo", "skirmish", *settings)
-    with pytest.raises(ConfigError, match="independently"):
+    with pytest.raises(ConfigError, match="along no DAG"):
         mappo = bn_mappo.load_config("mappo", "aloha")
         bn_mappo.sample_dag(bn_mappo.api.Run(mappo, bn_mappo.build(mappo), 0, Path()))
     with pytest.raises(ConfigError, match=r"dag\.generator"):

@@ -293,3 +293,17 @@ def test_a_segment_that_is_not_finite_is_not_kept_and_ends_the_run(tmp_path, mon
     assert stop.value.code == 1 and "not finite: the recorded 'reward'" in error and "Traceback" not in error
     state = state_of(Path("results/sacred/qmix/matrix_game/1"))
     assert state["learner"]["n_steps"] == 0 and not state["experience"]["replay"]["lengths"].numel()
+
+
+MAT_RUNS = Path("results/sacred/mat/aloha")
+
+
+@pytest.mark.parametrize("order", [pytest.param("fixed", marks=pytest.mark.slow), "random"])
+def test_a_run_of_the_transformer_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, order):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["src/main.py"])
+    words = ["--config=mat", "--env-config=aloha", "with", *SETTINGS[:11], "epochs=3", f"order={order}"]
+    train.main(words)
+    train.main([*words, f"checkpoint_path={MAT_RUNS / '1'}", "load_step=800"])
+    assert read_metrics(MAT_RUNS / "1")[-1]["step"] == 1600
+    assert_same_run(MAT_RUNS / "1", MAT_RUNS / "2")

@@ -13,6 +13,7 @@ from bn_mappo.core.options import Count, options
 from bn_mappo.envs.registry import fill_env_args
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.modules.agents import REGISTRY as AGENTS
+from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from bn_mappo.modules.dag.generators import FullDAG
 from bn_mappo.modules.mixers.mixers import REGISTRY as MIXERS
@@ -33,6 +34,8 @@ def test_every_key_of_the_defaults_belongs_to_a_part_and_the_other_way_round():
     for mac, agent, learner, mixer, generator in itertools.product(MACS, AGENTS, LEARNERS, MIXERS, DAG_GENERATORS):
         chosen = {"mac": mac, "agent": agent, "learner": learner, "mixer": mixer, "dag": {"generator": generator}}
         owned |= sections(claimed(Config, chosen))
+    for critic_type in CRITICS:
+        owned |= sections(claimed(Config, {"learner": "ppo_learner", "critic_type": critic_type}))
     assert owned == sections(default_values())
 
 

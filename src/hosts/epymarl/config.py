@@ -12,6 +12,7 @@ from bn_mappo.core.specs import EnvInfo
 from bn_mappo.hosts.options import read_options
 from bn_mappo.learners.bn_mappo import BNMAPPOLearner, BNMAPPOOptions
 from bn_mappo.modules.agents import REGISTRY as AGENTS
+from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
 
 MAC, LEARNER = "dag_controller", "bn_mappo"  # keys of the host's registries
 RENAMED = {"batch_size": "mini_batch_size"}  # ours -> there, where the host means something else by our name
@@ -53,8 +54,8 @@ class Settings(NamedTuple):
 
 def option_names() -> dict[str, str]:
     """Top-level keys of policy and learner: our name -> the name in `args`."""
-    of_agents = {key: hint for agent in AGENTS for key, hint in hints(options_of(AGENTS, agent)).items()}
-    own = {**hints(DAGMAC.Options), **of_agents, **hints(BNMAPPOLearner.Options)}
+    of_parts = [key for part in (AGENTS, CRITICS) for entry in part for key in hints(options_of(part, entry))]
+    own = [*hints(DAGMAC.Options), *of_parts, *hints(BNMAPPOLearner.Options)]
     return {name: RENAMED.get(name, name) for name in own}
 
 
