@@ -6,7 +6,7 @@ source scripts/environment.sh
 make_environment requirements.txt
 if [ $# -eq 0 ]; then
     echo "Training bn_mappo on MMM2, on Skirmish, our own simulator: 10 agents against 12 enemies."
-    echo "About three to five minutes, compilation and summary included; Ctrl-C saves and stops."
+    echo "About four to six minutes, compilation and summary included; Ctrl-C saves and stops."
     set -- --config=bn_mappo --env-config=skirmish with env_args.reward_shield_regen=False t_max=400000 \
         test_interval=25000 log_interval=10000
 fi

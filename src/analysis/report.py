@@ -14,7 +14,7 @@ from bn_mappo.analysis.pictures import draw_dag, draw_learning_curve
 from bn_mappo.analysis.replays import save_film
 from bn_mappo.analysis.seed_statistics import mean_intervals
 from bn_mappo.config.loading import given_names, load_layers, merge
-from bn_mappo.config.schema import Config, used_values, validate
+from bn_mappo.config.schema import Config, claimed, prune, used_values, validate
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.nested import differences
@@ -104,7 +104,9 @@ def resume_command(config: Config, folder: Path) -> str:
     layers = load_layers(alg, env, env_layer(env))
     layers["env_args"] = fill_env_args(layers["env"], layers["env_args"])
     own = {"checkpoint_path", "load_step", "evaluate", "save_replay", "save_steps", "t_max", "name", "plugins"}
-    values, layers = config.values(), validate(used_values(merge(layers, given_names(config.values())))).values()
+    values, names = config.values(), given_names(layers)  # the names of the YAML, where the run has these keys
+    layers = validate(used_values(merge(layers, given_names(values)))).values()
+    layers = merge(layers, prune(names, claimed(Config, values)))
     if MASK in config.mongo_url:
         own.add("mongo_url")  # the password is not ours to print: MONGO_URL has it
     changes = [f"{key}={as_word(new)}" for key, (_, new) in differences(layers, values).items() if key not in own]

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,7 @@ def serve(options: argparse.Namespace) -> None:
         options.token_file.unlink(missing_ok=True)
         with os.fdopen(os.open(options.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(token + "\n")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     conduct = Conduct(dag_by=options.dag_by, missing_message=options.missing_message)
     with Agents(options.folder, token, conduct, options.agent, options.host, options.port) as agents:
         pairs = zip(agents.numbers, agents.addresses, strict=True)
