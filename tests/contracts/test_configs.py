@@ -36,7 +36,9 @@ def one_update(config) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("env", config_names("envs"))
+@pytest.mark.parametrize(
+    "env", [pytest.param(name, marks=[pytest.mark.slow] * (name == "sc2")) for name in config_names("envs")]
+)
 @pytest.mark.parametrize("alg", config_names("algs"))
 def test_every_pair_of_yaml_files_trains(alg, env, device):
     runner = {"runner": "episode"} if env in ("gymma", "pettingzoo") else {}  # their processes import for seconds
@@ -88,7 +90,7 @@ def test_every_registered_controller_and_learner_is_in_a_pair_that_is_tested():
     assert set(macs) == set(MACS) and set(learners) == set(LEARNERS)
 
 
-@pytest.mark.parametrize("mini_batch", [4, 2, 1])
+@pytest.mark.parametrize("mini_batch", [4, pytest.param(2, marks=pytest.mark.slow), 1])
 @pytest.mark.parametrize("agent", list(AGENTS))
 @pytest.mark.parametrize("critic_type", [name for name in CRITICS if name != "mac_critic"])
 @pytest.mark.parametrize(("mac", "learner"), PAIRS)

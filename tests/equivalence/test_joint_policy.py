@@ -12,10 +12,16 @@ from bn_mappo.modules.dag.generators import REGISTRY as DAG_GENERATORS
 from helpers import make_config, make_rollout, train_updates
 
 CASES = ["full", "line", "random", "gumbel_sinkhorn", "plackett_luce", "bernoulli"]  # the last three are learned
+SHARED = ((True, True), (True, False), (False, False))  # parameters, heads
 FORMS = [
-    {"fusion": fusion, "share_params": share_params, "share_heads": share_heads, "dag__parent_inputs": inputs}
-    for fusion, inputs in (("input", "actions"), ("hidden", "actions"), ("encoded", "actions_and_obs"))
-    for share_params, share_heads in ((True, True), (True, False), (False, False))
+    pytest.param(
+        {"fusion": fusion, "share_params": share_params, "share_heads": share_heads, "dag__parent_inputs": inputs},
+        marks=() if index == sharing else pytest.mark.slow,  # each fusion and each sharing stands in the quick part
+    )
+    for index, (fusion, inputs) in enumerate(
+        (("input", "actions"), ("hidden", "actions"), ("encoded", "actions_and_obs"))
+    )
+    for sharing, (share_params, share_heads) in enumerate(SHARED)
 ]
 
 
@@ -172,6 +178,7 @@ def test_greedy_acting_is_deterministic_and_takes_the_likeliest_actions():
     assert chosen.actions[0, 0] == first_agent.argmax()
 
 
+@pytest.mark.slow
 def test_density_regulariser_drives_the_density():
     for target in (0.0, 1.0):
         settings = {"annealing__eta": target, "annealing__alpha": 5.0}

@@ -39,20 +39,21 @@ def train(config) -> tuple[float, float]:
     [
         ("mappo", {}, 0.4, 0.6),
         ("ippo", {}, 0.4, 0.6),
-        ("mat", MAT, 0.98, 1.0),
+        pytest.param("mat", MAT, 0.98, 1.0, marks=pytest.mark.slow),
         pytest.param("mat", {**MAT, "order": "random"}, 0.98, 1.0, marks=pytest.mark.slow),
         pytest.param("mat_dec", MAT, 0.4, 0.6, marks=pytest.mark.slow),
-        ("bn_mappo", {"dag__generator": "empty"}, 0.4, 0.6),
+        pytest.param("bn_mappo", {"dag__generator": "empty"}, 0.4, 0.6, marks=pytest.mark.slow),
         ("bn_mappo", {"dag__generator": "full"}, 0.98, 1.0),
-        ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "identity"}, 0.98, 1.0),
-        ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "gumbel_sinkhorn"}, 0.98, 1.0),
-        ("bn_mappo", {"dag__generator": "learned", "dag__permutation": "plackett_luce"}, 0.98, 1.0),
+        pytest.param("bn_mappo", {"dag__permutation": "identity"}, 0.98, 1.0, marks=pytest.mark.slow),
+        ("bn_mappo", {"dag__permutation": "gumbel_sinkhorn"}, 0.98, 1.0),
+        pytest.param("bn_mappo", {"dag__permutation": "plackett_luce"}, 0.98, 1.0, marks=pytest.mark.slow),
         ("bn_mappo", {"dag__permutation": "identity", "dag__edges": "bernoulli"}, 0.98, 1.0),
-        (  # from almost no edges: each that helps has to be found and kept
+        pytest.param(  # from almost no edges: each that helps has to be found and kept
             "bn_mappo",
             {"dag__permutation": "identity", "dag__edges": "bernoulli", "dag__edge_bias": -3.0},
             0.98,
             1.0,
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -65,8 +66,8 @@ def test_agent_1_needs_an_edge_to_know_the_bit(toys, alg, settings, low, high):
 @pytest.mark.parametrize(
     ("settings", "low", "high"),
     [
-        ({"dag__generator": "empty"}, 0.4, 0.6),
-        ({"dag__generator": "full"}, 0.7, 0.8),
+        pytest.param({"dag__generator": "empty"}, 0.4, 0.6, marks=pytest.mark.slow),
+        pytest.param({"dag__generator": "full"}, 0.7, 0.8, marks=pytest.mark.slow),
         pytest.param({"dag__generator": "learned", "dag__permutation": "identity"}, 0.7, 0.8, marks=pytest.mark.slow),
         ({"dag__generator": "learned", "dag__permutation": "plackett_luce"}, 0.98, 1.0),
     ],
@@ -83,6 +84,7 @@ def test_a_fixed_order_is_enough_where_all_observations_are_encoded_together(toy
     assert greedy >= 0.98
 
 
+@pytest.mark.slow
 def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):
     config = make_config("bn_mappo", **SETTINGS, dag__permutation="gumbel_sinkhorn")
     setup = build(config)
@@ -94,7 +96,7 @@ def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):
     assert dag.adjacency[:, 1, 0].mean() == 0.0
 
 
-@pytest.mark.parametrize("generator", ["empty", "learned"])
+@pytest.mark.parametrize("generator", [pytest.param("empty", marks=pytest.mark.slow), "learned"])
 def test_masks_and_dead_agents(toys, generator):
     """Unavailable actions are never played (the game raises), and the best return is reached."""
     settings = {**SETTINGS, "env": "masked_game", "t_max": 20_000, "dag__generator": generator, "test_nepisode": 100}

@@ -95,7 +95,8 @@ def test_a_value_based_run_is_trained_loaded_and_evaluated(tmp_path):
     assert len(left) == 9 and np.array_equal(left, right)
 
 
-@pytest.mark.parametrize("alg", ["mat", pytest.param("mat_dec", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("alg", ["mat", "mat_dec"])
 def test_a_run_of_the_transformer_is_trained_loaded_and_evaluated(tmp_path, alg):
     run = bn_mappo.train(bn_mappo.load_config(alg, "aloha", *TINY, "segment_length=10"), folder=tmp_path / "run")
     loaded = bn_mappo.load_run(tmp_path / "run")

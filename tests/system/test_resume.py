@@ -96,7 +96,9 @@ def assert_same_run(whole: Path, resumed: Path) -> None:
         assert series[0][name]["steps"] == series[1][name]["steps"], name
 
 
-@pytest.mark.parametrize("runner", ["vector", "episode", pytest.param("parallel", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "runner", ["vector", *(pytest.param(name, marks=pytest.mark.slow) for name in ("episode", "parallel"))]
+)
 def test_a_run_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, runner):
     monkeypatch.chdir(tmp_path)
     in_process(f"runner={runner}")
@@ -267,6 +269,7 @@ def test_a_value_based_run_resumed_from_its_middle_equals_the_whole_run(tmp_path
     assert_same_run(VALUE_RUNS / "1", VALUE_RUNS / "2")
 
 
+@pytest.mark.slow
 def test_a_run_without_its_replay_collects_anew_and_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["src/main.py"])
@@ -298,7 +301,8 @@ def test_a_segment_that_is_not_finite_is_not_kept_and_ends_the_run(tmp_path, mon
 MAT_RUNS = Path("results/sacred/mat/aloha")
 
 
-@pytest.mark.parametrize("order", [pytest.param("fixed", marks=pytest.mark.slow), "random"])
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["fixed", "random"])
 def test_a_run_of_the_transformer_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, order):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["src/main.py"])

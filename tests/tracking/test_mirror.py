@@ -122,7 +122,9 @@ def test_checkpoints_by_choice(tmp_path, url):
     assert names == {"picture.png", "checkpoints/step_3.pt"}
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]"])
+@pytest.mark.parametrize(
+    "content", [pytest.param("", marks=pytest.mark.slow), "{", pytest.param("[]", marks=pytest.mark.slow)]
+)
 def test_a_broken_folder_is_told_and_the_others_are_sent(tmp_path, url, capsys, content):
     for _ in range(2):
         record(tmp_path / "results", 5)

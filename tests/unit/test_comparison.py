@@ -40,6 +40,7 @@ def test_intervals_are_the_same_every_time_and_leave_the_global_generator_alone(
     np.testing.assert_array_equal(np.random.random(3), expected)
 
 
+@pytest.mark.slow
 def test_several_tasks_count_alike_and_are_resampled_one_by_one():
     """X is far better on one task and far worse on the other, in every seed: the mean is one half without any doubt."""
     rng = np.random.default_rng(0)
@@ -75,6 +76,7 @@ def test_the_outcome_follows_the_interval_and_the_remark_the_rank_test():
     assert of(1, 1, n_seeds=3).outcome == 0 and "fewer than 4" in of(1, 1, n_seeds=3).remark
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found_and_equal_scores_are_undecided():
     x, y = np.random.default_rng(4).normal(size=(2, 5)) + np.array([[3.0], [0.0]])
     assert (contest(x, y).outcome, contest(y, x).outcome, contest(x, x).outcome) == (1, -1, 0)

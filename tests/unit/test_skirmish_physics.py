@@ -514,7 +514,7 @@ def test_the_compiled_loop_equals_the_slow_one_to_the_last_bit(map_name, scripte
             assert int(game.streams[b]) == one.stream
 
 
-@pytest.mark.parametrize("map_name", ["3m", "8m", "2s3z", "MMM"])
+@pytest.mark.parametrize("map_name", ["3m", "8m", "2s3z", pytest.param("MMM", marks=pytest.mark.slow)])
 def test_equal_scripts_win_equally_often(map_name):
     """2,000 games: the deviation of the share is 1.1 %."""
     game = Skirmish(2000, 11, map_name=map_name)
