@@ -71,7 +71,7 @@ class PPOLearner(Learner):
         if info.n_rewards > 1 and not self.critic.is_per_agent:
             raise ConfigError(
                 f"critic_type={options.critic_type.name} gives one value for all agents, and common_reward=False each "
-                "agent a reward of its own: set critic_type=ac_critic, or common_reward=True"
+                "agent a reward of its own: set critic_type=ac_critic or as_critic, or common_reward=True"
             )
         self.value_moments = RunningMoments(options.returns_decay).to(generators.device)
         of_mac = mac.parameter_groups()
@@ -102,11 +102,12 @@ class PPOLearner(Learner):
             )
 
     def scheme(self) -> Scheme:
-        shape = (self.info.state_dim,) if self.critic.field == "state" else (self.info.n_agents, self.info.obs_dim)
+        shapes = {"state": (self.info.state_dim,), "obs": (self.info.n_agents, self.info.obs_dim)}
+        observed = {name: Field(shapes[name]) for name in self.critic.fields}
         reward = Field(()) if self.info.n_rewards == 1 else Field((self.info.n_rewards,))
         active = {"active": Field((self.info.n_agents,))} if self.info.agents_leave else {}
         ends = {name: Field(()) for name in ("terminated", "truncated")}
-        return {self.critic.field: Field(shape), "reward": reward, **active, **ends}
+        return {**observed, "reward": reward, **active, **ends}
 
     def train(self, batch: EpisodeBatch, fraction: float, collect_stats: bool = True) -> Statistics:
         """One update from a batch, which is not needed again."""
@@ -126,16 +127,15 @@ class PPOLearner(Learner):
     @torch.no_grad()
     def compute_targets(self, batch: EpisodeBatch) -> Targets:
         """Values, advantages and returns of the batch under the present critic."""
-        field = self.critic.field
         following = batch.following
         assert following is not None, "advantages are taken of whole segments"
-        both = torch.cat([batch[field], following.last[field].unsqueeze(1)], dim=1)  # [B, T + 1, ...]
-        output = self.critic(both)  # [B, T + 1, V]
+        last = {name: following.last[name].unsqueeze(1) for name in self.critic.fields}  # [B, 1, ...]
+        output = self.critic({name: torch.cat([batch[name], last[name]], dim=1) for name in last})  # [B, T + 1, V]
         value = self._in_rewards(output)  # [B, T + 1, V]
         next_value = value[:, 1:].clone()  # [B, T, V]
         if len(following.final_rows):
             games, steps = following.final_rows.unbind(-1)
-            next_value[games, steps] = self._in_rewards(self.critic(following.final[field]))
+            next_value[games, steps] = self._in_rewards(self.critic(following.final))
         terminated, truncated = batch["terminated"].unsqueeze(-1), batch["truncated"].unsqueeze(-1)  # [B, T, 1]
         ends = terminated if self.options.bootstrap_truncated else torch.maximum(terminated, truncated)
         reward = batch["reward"] if self.info.n_rewards > 1 else batch["reward"].unsqueeze(-1)  # [B, T, 1 or N]
@@ -182,7 +182,7 @@ class PPOLearner(Learner):
         )
         entropy = (evaluation.entropy * weight).sum()
         extra, statistics = self.extra_loss(evaluation, batch, targets, fraction)
-        value = self.critic(batch[self.critic.field]) if evaluation.values is None else evaluation.values  # [B, T, V]
+        value = self.critic(batch.fields) if evaluation.values is None else evaluation.values  # [B, T, V]
         critic_loss = clipped_value_loss(
             value,
             targets.old_value,

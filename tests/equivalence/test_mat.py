@@ -142,7 +142,7 @@ def test_values_are_those_of_the_encoder_and_do_not_depend_on_actions_or_order()
     changed = batch.with_fields(actions=1 - batch["actions"], order_noise=1 - batch["order_noise"])
     with torch.no_grad():
         values, again = (setup.mac.evaluate(each, 0.0, setup.generators).values for each in (batch, changed))
-        torch.testing.assert_close(learner.critic(batch["obs"]), values)
+        torch.testing.assert_close(learner.critic(batch.fields), values)
     assert torch.equal(values, again) and values.shape == batch["actions"].shape
 
 

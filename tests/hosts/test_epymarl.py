@@ -228,7 +228,7 @@ def test_advantages_are_those_of_a_slow_loop(time_outs):
         lengths = [int(filled.sum()) - 1 for filled in sample["filled"]]
         assert min(lengths) < 12 == max(lengths)
         for game, length in enumerate(lengths):
-            value = critic(sample["state"][game : game + 1])[0, :, 0].tolist()
+            value = critic({"state": sample["state"][game : game + 1]})[0, :, 0].tolist()
             is_cut = length == 12 and time_outs == "limit"
             following, expected = value[length] if is_cut else 0.0, 0.0
             for t in reversed(range(length)):

@@ -54,7 +54,7 @@ def test_the_value_clip_starts_from_the_critics_own_output():
     targets = learner.compute_targets(batch)
     gradients = []
     for value_clip in (0.2, 0.0):
-        value = learner.critic(batch[learner.critic.field]).detach().requires_grad_()
+        value = learner.critic(batch.fields).detach().requires_grad_()
         weight = targets.value_weight
         clipped_value_loss(value, targets.old_value, targets.target, weight, value_clip, 10.0).backward()
         gradients.append(value.grad)
@@ -121,7 +121,7 @@ def test_agents_with_rewards_of_their_own_learn_from_them_and_those_that_have_le
     assert torch.equal(targets.value_weight.bool(), active)
     assert (targets.weight[~active] == 0).all() and (targets.weight[active] == 1).any()
     with torch.no_grad():
-        value, following = learner.critic(batch["obs"]), learner.critic(batch.next("obs"))  # [B, T, N] each
+        value, following = learner.critic(batch.fields), learner.critic({"obs": batch.next("obs")})  # [B, T, N] each
     done = torch.maximum(batch["terminated"], batch["truncated"])
     for game in range(batch.batch_size):
         for agent in range(setup.info.n_agents):

@@ -45,7 +45,7 @@ def test_worked_example():
     assert got.flatten().tolist() == [2.5, 1.0]  # 1 + 2 - 0.5, and 2 - 1
 
 
-@pytest.mark.parametrize("critic_type", ["cv_critic", "ac_critic"])
+@pytest.mark.parametrize("critic_type", ["cv_critic", "ac_critic", "as_critic"])
 @pytest.mark.parametrize("bootstrap", [True, False])
 def test_targets_use_the_last_observation_of_a_cut_episode(critic_type, bootstrap):
     """The learner's returns equal a slow loop over the recorded segment, whose episodes are cut in its middle."""
@@ -62,22 +62,25 @@ def test_targets_use_the_last_observation_of_a_cut_episode(critic_type, bootstra
     )
     setup, rollout = make_rollout(config)
     batch = rollout.collect(0.0)
-    targets, critic = setup.learner.compute_targets(batch), setup.learner.critic
-    field = critic.field
+    learner = setup.learner
+    targets, critic = learner.compute_targets(batch), learner.critic
     assert batch.following.final_rows[:, 1].unique().tolist() == [3, 7]
-    final = {
-        tuple(row): obs
-        for row, obs in zip(batch.following.final_rows.tolist(), batch.following.final[field], strict=True)
-    }
+    rows = [tuple(row) for row in batch.following.final_rows.tolist()]
+
+    def value_of(fields, *index):
+        return critic({name: fields[name][index] for name in critic.fields})
+
     with torch.no_grad():
-        value = critic(batch[field])
+        value = critic(batch.fields)
         next_value = torch.stack(
             [
                 torch.stack(
                     [
-                        critic(final[b, t])
-                        if (b, t) in final
-                        else critic(batch[field][b, t + 1] if t < 9 else batch.following.last[field][b])
+                        value_of(batch.following.final, rows.index((b, t)))
+                        if (b, t) in rows
+                        else value_of(batch.fields, b, t + 1)
+                        if t < 9
+                        else value_of(batch.following.last, b)
                         for t in range(10)
                     ]
                 )

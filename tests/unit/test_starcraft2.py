@@ -312,8 +312,10 @@ def test_a_lost_episode_is_no_data_and_advantages_stay_right(starcraft):
 
     targets = setup.learner.compute_targets(batch)
     with torch.no_grad():
-        value = setup.learner.critic(torch.cat([batch["state"], batch.following.last["state"].unsqueeze(1)], 1))[..., 0]
-        final = setup.learner.critic(batch.following.final["state"])[0, 0]
+        value = setup.learner.critic(
+            {"state": torch.cat([batch["state"], batch.following.last["state"].unsqueeze(1)], 1)}
+        )[..., 0]
+        final = setup.learner.critic(batch.following.final)[0, 0]
     for game, steps in ((0, range(0, 6)), (0, range(10, 12)), (1, range(0, 12))):
         advantage = 0.0
         for t in reversed(steps):
