@@ -1,6 +1,8 @@
 """Packages that are extras: imported by name, with an error that says how to install them."""
 
 import importlib
+import shlex
+import sys
 from typing import Any
 
 from bn_mappo.core.errors import ConfigError
@@ -13,7 +15,17 @@ EXTRAS = {  # package: the extra of pyproject.toml that brings it
     "zmq": "serve",
     "msgpack": "serve",
     "plotly": "report",
+    "gymnasium": "gymnasium",
+    "lbforaging": "lbf",
+    "rware": "rware",
+    "pettingzoo": "pettingzoo",
+    "mpe2": "mpe",
 }
+
+
+def install_command(extra: str) -> str:
+    """The command that brings the packages of an extra into the Python that runs now."""
+    return f"{shlex.quote(sys.executable)} -m pip install 'bn-mappo[{extra}]'"
 
 
 def load(name: str) -> Any:
@@ -21,8 +33,9 @@ def load(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        extra = EXTRAS[name.split(".")[0]]
+        package = name.partition(".")[0]
+        extra = EXTRAS[package]
         raise ConfigError(
-            f"the package '{name.split('.')[0]}' is not installed. It belongs to the extra [{extra}]:\n"
-            f"  pip install 'bn-mappo[{extra}]'    (in a checkout: .venv/bin/pip install -e '.[{extra}]')"
+            f"the Python package '{package}' is not installed.\n"
+            f"It is part of the extra '{extra}'. Install: {install_command(extra)}"
         ) from error

@@ -3,25 +3,11 @@
 import importlib
 import importlib.util
 import inspect
-import shlex
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from bn_mappo.core.errors import ConfigError, unknown
-
-EXTRAS = {  # which of our extras (pyproject.toml) brings a package
-    "gymnasium": "gymnasium",
-    "lbforaging": "lbf",
-    "rware": "rware",
-    "pettingzoo": "pettingzoo",
-    "mpe2": "mpe",
-}
-
-
-def install_command(extra: str) -> str:
-    """The command that brings the packages of an extra into the Python that runs now."""
-    return f"{shlex.quote(sys.executable)} -m pip install 'bn-mappo[{extra}]'"
+from bn_mappo.core.extras import EXTRAS, install_command
 
 
 def import_package(module: str, purpose: str) -> Any:
