@@ -72,7 +72,7 @@ def dag_slider(go: Any, columns: dict[str, Array], info: EnvInfo) -> Any:
     ):
         labels.append(f"{episode + 1}.{step}")
         n_edges = int(adjacency.sum())
-        title = f"episode {episode + 1}, step {step}: {n_edges} edges"
+        title = f"episode {episode + 1}, step {step}: {n_edges} edge{'s' * (n_edges != 1)}"
         traces = [_edges(go, adjacency, place), _agents(go, actions, names, place)]
         frames.append(go.Frame(data=traces, name=labels[-1], layout={"title": {"text": title}}))
     figure = go.Figure(data=frames[0].data, frames=frames)
@@ -83,7 +83,8 @@ def dag_slider(go: Any, columns: dict[str, Array], info: EnvInfo) -> Any:
         {"label": "play", "method": "animate", "args": [None, moving]},
         {"label": "stop", "method": "animate", "args": [[None], still]},
     ]
-    slider = {"active": 0, "steps": steps, "currentvalue": {"prefix": "episode.step "}, "pad": {"t": 30}}
+    shown = {"prefix": "episode.step "}
+    slider = {"active": 0, "steps": steps, "currentvalue": shown, "pad": {"t": 30}, "x": 0.12, "len": 0.88}
     buttons = {
         "type": "buttons",
         "buttons": play,
@@ -91,7 +92,8 @@ def dag_slider(go: Any, columns: dict[str, Array], info: EnvInfo) -> Any:
         "x": 0,
         "y": 0,
         "xanchor": "left",
-        "pad": {"t": 95},
+        "yanchor": "top",
+        "pad": {"t": 45},
     }
     low, high = place.min(0) - 0.6, place.max(0) + 0.6
     figure.update_layout(

@@ -111,7 +111,8 @@ def _dag_section(go: Any, recorded: RecordedRun, n_episodes: int) -> Section:
         return Section(title, "The run has no checkpoint to play episodes with.")
     run = load_run(recorded.folder)
     columns, returns = record_steps(run, n_episodes)
-    played = f"{n_episodes} episodes, greedy policy, returns {', '.join(f'{x:.3g}' for x in returns)}. "
+    many = "s" * (n_episodes != 1)
+    played = f"{n_episodes} episode{many}, greedy policy, return{many} {', '.join(f'{x:.3g}' for x in returns)}. "
     text = "An arrow leads from parent to child. Agents of one colour take one action; point at one to read it."
     if not columns["adjacency"].any():
         text = "No step has an edge: the agents act independently. Agents of one colour take one action."

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-import subprocess
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -146,16 +146,66 @@ def test_a_broken_run_is_named(tmp_path):
         find([folder])
 
 
+@contextmanager
+def browser(path: Path):
+    """Headless Chromium without network, with the page loaded; reports everything that the page asks for."""
+    pytest.importorskip("selenium", reason="selenium is not installed (pip install selenium)")
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("no chromium with chromedriver (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        driver.get(path.resolve().as_uri())
+        yield driver
+    finally:
+        driver.quit()
+
+
+def requests(driver) -> list[str]:
+    """The addresses that the page has asked for, without data that is part of it."""
+    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [address for address in sent if not address.startswith(("data:", "blob:"))]
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium (Debian: apt-get install chromium)")
-def test_a_browser_without_network_draws_curves_and_the_first_dag(page):
-    words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000"]
-    words += ["--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", page.resolve().as_uri()]
-    done = subprocess.run(["chromium", *words], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count('class="main-svg"') >= 2  # both figures were drawn
-    assert "slider-label" in done.stdout and "episode 1, step 0: 3 edges" in done.stdout
-    assert "Refused to" not in done.stderr
+def test_a_browser_draws_curves_and_a_slider_over_the_dags_and_asks_for_nothing(page):
+    with browser(page) as driver:
+        assert [Path(address).name for address in requests(driver)] == [page.name]
+        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+        curve = driver.execute_script("return document.querySelector('.js-line')?.getAttribute('d')")
+        assert curve and curve.startswith("M") and "L" in curve
+        title = "return document.querySelector('#dag .gtitle').textContent"
+        assert driver.execute_script(title).startswith("episode 1, step 0: 3 edges")
+        driver.execute_async_script(  # as dragging the slider to its last step
+            """
+            const done = arguments[0], plot = document.getElementById("dag");
+            const steps = plot.layout.sliders[0].steps, last = steps[steps.length - 1];
+            Plotly.animate(plot, ...last.args).then(() => done());"""
+        )
+        assert driver.execute_script(title).startswith("episode 2, step 3: 3 edges")
+        assert driver.execute_script("return document.querySelectorAll('img').length") == 1
+
+
+@pytest.mark.slow
+def test_a_browser_draws_the_page_of_several_runs(tmp_path):
+    folders = [
+        save_run(tmp_path / f"{generator}_{seed}", seed, score, has_checkpoint=False, dag__generator=generator)
+        for generator, scores in SCORES.items()
+        for seed, score in enumerate(scores)
+    ]
+    path = write_page(find(folders), tmp_path / "runs.html", n_episodes=1)
+    with browser(path) as driver:
+        assert [Path(address).name for address in requests(driver)] == [path.name]
+        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+        assert driver.execute_script("return document.querySelectorAll('.js-line').length") >= 2  # a curve for each
+        assert "probability of improvement" in driver.find_element("tag name", "body").text.lower()
 
 
 def test_dag_pictures_have_the_arrows_of_the_adjacency():
