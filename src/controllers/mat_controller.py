@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from bn_mappo.controllers.basic_controller import MAC, Evaluation, Selection, Step
@@ -95,18 +95,18 @@ class MATDecMAC(EncoderMAC):
     def __init__(self, options: EncoderOptions, info: EnvInfo, generators: Generators):
         super().__init__(options, info, generators)
         sizes, generator = self.sizes, generators["actor_init"]
-        head = perceptron(sizes.hidden_dim, sizes.hidden_dim, sizes.n_actions, generator, norm=True)
-        self.policy = nn.Sequential(OwnInput(sizes, generator), head)
+        self.head = perceptron(sizes.hidden_dim, sizes.hidden_dim, sizes.n_actions, generator, norm=True)
+        self.own = OwnInput(sizes, generator)
 
     @torch.inference_mode()
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
-        logits = self.policy(self.shown(step.obs)).transpose(0, 1)  # [N, B, A]
+        logits = self.head(self.own(self.shown(step.obs))).transpose(0, 1)  # [N, B, A]
         masked = self.masked(logits, step.avail_actions)  # [A, B, N]
         actions = choose(masked, noise.get("action_noise"))  # [B, N]
         return Selection(actions, hidden, {"log_prob": log_prob_of(masked, actions)})
 
     def recorded_logits(self, obs: Tensor, representation: Tensor, batch: EpisodeBatch) -> Tensor:
-        logits: Tensor = self.policy(obs)
+        logits: Tensor = self.head(self.own(obs))
         return logits
 
 

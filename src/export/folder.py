@@ -11,10 +11,12 @@ import numpy as np
 
 from bn_mappo.controllers.basic_controller import MAC, BasicMAC
 from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.controllers.mat_controller import MATDecMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.export import parity
 from bn_mappo.export.assignment import MOST_AGENTS
+from bn_mappo.export.dec_policy import DecPolicyMAC
 from bn_mappo.export.games import play
 from bn_mappo.export.graphs import dag_graph, message_graph, policy_graph, sees_last_action
 from bn_mappo.export.model_card import model_card
@@ -82,10 +84,13 @@ def export_run(run: Run, folder: Path, plan: Plan) -> Exported:
 
 def exportable(mac: MAC) -> BasicMAC:
     """The controller; ConfigError where single agents cannot do what it does."""
+    if isinstance(mac, MATDecMAC):
+        return DecPolicyMAC(mac)
     if not isinstance(mac, BasicMAC):
         raise ConfigError(
             f"{type(mac).__name__}: this controller has no actor that gives each agent's logits, so no agent can be "
-            "taken out of it. Controllers that build on basic_mac or dag_controller can be exported"
+            "taken out of it. Controllers that build on basic_mac or dag_controller, and mat_dec_controller, can be "
+            "exported"
         )
     return mac
 

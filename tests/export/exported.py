@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from bn_mappo.api import load_run
-from bn_mappo.controllers.basic_controller import BasicMAC
+from bn_mappo.controllers.basic_controller import MAC
 from bn_mappo.export.folder import Exported, Plan, export_run
 from bn_mappo.training.checkpoint import save_checkpoint
 from helpers import make_config, make_rollout
@@ -15,9 +15,9 @@ GAIN = 100.0  # of the heads: an untrained policy is nearly uniform, and its cho
 
 
 @torch.no_grad()
-def sharpen(mac: BasicMAC) -> None:
+def sharpen(mac: MAC) -> None:
     """Let an untrained policy prefer some actions clearly."""
-    for name, weight in mac.actor.named_parameters():
+    for name, weight in getattr(mac, "actor", mac).named_parameters():
         if "head" in name or "listening" in name:
             weight.mul_(GAIN)
 
