@@ -35,11 +35,18 @@ def one_update(config) -> None:
     assert expected <= set(statistics)
 
 
+QUICK = {"bn_mappo", "mappo", "mat", "qmix"}  # on every environment in the quick part; the others on two
+
+
+def of_pair(alg: str, env: str):
+    is_quick = env in ("aloha", "skirmish") or (alg in QUICK and env != "sc2")
+    return pytest.param(alg, env, marks=[] if is_quick else [pytest.mark.slow], id=f"{alg}-{env}")
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
-    "env", [pytest.param(name, marks=[pytest.mark.slow] * (name == "sc2")) for name in config_names("envs")]
+    ("alg", "env"), [of_pair(alg, env) for alg in config_names("algs") for env in config_names("envs")]
 )
-@pytest.mark.parametrize("alg", config_names("algs"))
 def test_every_pair_of_yaml_files_trains(alg, env, device):
     runner = {"runner": "episode"} if env in ("gymma", "pettingzoo") else {}  # their processes import for seconds
     one_update(make_config(alg, env, use_cuda=device == "cuda", **runner))
@@ -128,7 +135,7 @@ def test_every_controller_with_values_trains(toys, mac, learner, env):
 @pytest.mark.parametrize("generator", list(DAG_GENERATORS))
 def test_every_dag_generator_trains(generator, context):
     given = {"dag__adjacency": [[int(i > j) for i in range(10)] for j in range(10)]} if generator == "fixed" else {}
-    if generator == "distance":  # needs distances, in observations
+    if generator in ("distance", "subteams"):  # needs distances, in observations
         given, context = {"env": "skirmish", "env_args__map_name": "3m"}, "obs"
     one_update(make_config(dag__generator=generator, dag__context=context, **given))
 

@@ -1,4 +1,4 @@
-"""Edges between the nearest agents: against a slow count from positions, and where distances are not told."""
+"""Edges between the nearest agents, and subteams of them, against slow counts; and where distances are not told."""
 
 import math
 from itertools import combinations
@@ -9,7 +9,7 @@ import torch
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.specs import EntityGroup
 from bn_mappo.envs.registry import get_env_info, make_vec_env
-from bn_mappo.modules.dag.distance import DistanceDAG
+from bn_mappo.modules.dag.distance import DistanceDAG, SubteamsDAG
 from bn_mappo.modules.dag.ops import is_acyclic
 from bn_mappo.training.build import build
 from bn_mappo.training.evaluator import evaluate
@@ -67,3 +67,36 @@ def test_skirmish_declares_sight_and_distance_of_allies():
     info = get_env_info(make_config("bn_mappo", "skirmish", env_args__map_name="3m"))
     (allies,) = [group for group in info.entities if group.are_agents]
     assert (allies.seen, allies.distance) == (0, 1)
+
+
+def pairs_of_obs(distance: torch.Tensor) -> torch.Tensor:
+    """Observations [M, N, 1 + 2 (N - 1)] that show each agent its distances [M, N, N] of all others; < 0: not seen."""
+    m, n = distance.shape[:2]
+    obs = torch.zeros(m, n, 1 + 2 * (n - 1))
+    for i in range(n):
+        for slot, j in enumerate(other for other in range(n) if other != i):
+            obs[:, i, 1 + 2 * slot] = (distance[:, i, j] >= 0).float()
+            obs[:, i, 2 + 2 * slot] = distance[:, i, j].clamp(min=0)
+    return obs
+
+
+@pytest.mark.parametrize("n_edges", [0, 1, 3, 6, 40])
+def test_subteams_are_those_of_a_greedy_scan_of_pairs(n_edges):
+    """Pairs from the nearest to the farthest: two subteams become one if all edges that this adds are left."""
+    n, generator = 7, torch.Generator().manual_seed(n_edges)
+    distance = torch.rand(50, n, n, generator=generator)
+    distance[torch.rand(50, n, n, generator=generator) < 0.3] = -1.0
+    dag = SubteamsDAG(n_edges, n, EntityGroup("allies", 1, n - 1, 2, are_agents=True, seen=0, distance=1))
+    drawn = dag(pairs_of_obs(distance), None)
+    assert is_acyclic(drawn.adjacency).all() and (drawn.adjacency.sum((1, 2)) <= n_edges).all()
+    for m in range(50):
+        teams, left = [{i} for i in range(n)], n_edges
+        pairs = sorted((distance[m, i, j].item(), i, j) for i in range(n) for j in range(i) if distance[m, i, j] >= 0)
+        for _, i, j in pairs:
+            a, b = (next(team for team in teams if agent in team) for agent in (i, j))
+            if a is not b and len(a) * len(b) <= left:
+                left -= len(a) * len(b)
+                a |= b
+                teams.remove(b)
+        expected = {(j, i) for team in teams for i in team for j in team if j < i}
+        assert {tuple(edge) for edge in drawn.adjacency[m].nonzero().tolist()} == expected

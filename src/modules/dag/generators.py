@@ -139,7 +139,9 @@ class RandomDAG(DAGGenerator):
     def __init__(self, options: RandomOptions, n_agents: int, context_shape: ContextShape, hidden_dim: int):
         super().__init__()
         self.n_agents = n_agents
-        self.logit = float(torch.logit(torch.tensor(options.probability, dtype=torch.float64), eps=1e-9))
+        self.logit = float(
+            torch.logit(torch.tensor(options.probability, dtype=torch.float64))
+        )  # 1: infinity, all edges
 
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"dag_edge_noise": (self.n_agents, self.n_agents), "dag_order_noise": (self.n_agents,)}
