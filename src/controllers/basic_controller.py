@@ -202,6 +202,11 @@ class BasicMAC(MAC):
 
         obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T].
         """
+        encoding = self.actor.encode(self.inputs(obs, last_actions), hidden.transpose(0, 1), starts)
+        return encoding.features, encoding.hidden.transpose(0, 1)
+
+    def inputs(self, obs: Tensor, last_actions: Tensor | None) -> Tensor:
+        """What each agent reads, [N, M, .]: its observation and, as configured, its number and its last action."""
         parts = [obs.flatten(0, 1).transpose(0, 1)]  # [N, M, D]
         if self.options.obs_layer_norm:
             parts[0] = functional.layer_norm(parts[0], parts[0].shape[-1:])
@@ -212,8 +217,7 @@ class BasicMAC(MAC):
             actions = torch.arange(self.info.n_actions, device=obs.device)  # [A]
             taken = last_actions.flatten(0, 1).T.unsqueeze(-1)  # [N, M, 1]
             parts.append((taken == actions).to(obs.dtype))  # [N, M, A]
-        encoding = self.actor.encode(torch.cat(parts, dim=-1), hidden.transpose(0, 1), starts)
-        return encoding.features, encoding.hidden.transpose(0, 1)
+        return torch.cat(parts, dim=-1)
 
     def encode_step(self, step: Step, hidden: Tensor) -> tuple[Features, Tensor]:
         """The actor's features of one step, and the new hidden state."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from bn_mappo.controllers.basic_controller import MAC, BasicMAC
 from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.controllers.graph_controller import GraphMAC
 from bn_mappo.controllers.mat_controller import MATDecMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.specs import EnvInfo
@@ -86,6 +87,11 @@ def exportable(mac: MAC) -> BasicMAC:
     """The controller; ConfigError where single agents cannot do what it does."""
     if isinstance(mac, MATDecMAC):
         return DecPolicyMAC(mac)
+    if isinstance(mac, GraphMAC):
+        raise ConfigError(
+            "GraphMAC: agents on a coordination graph find their joint action together, in rounds of messages, so no agent "
+            "can be taken out of it"
+        )
     if not isinstance(mac, BasicMAC):
         raise ConfigError(
             f"{type(mac).__name__}: this controller has no actor that gives each agent's logits, so no agent can be "

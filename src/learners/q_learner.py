@@ -63,8 +63,15 @@ class QLearner(Learner):
 
     def __init__(self, options: QOptions, info: EnvInfo, mac: BasicMAC, generators: Generators):
         if not isinstance(mac, QMAC):
-            raise ConfigError("learner=q_learner learns the values that agents act on: set mac=q_controller")
+            raise ConfigError(
+                "learner=q_learner learns the values that agents act on: set mac=q_controller or graph_controller"
+            )
         self.options, self.info, self.mac, self.generators = options, info, mac, generators
+        if mac.n_terms != info.n_agents and options.mixer.name != "vdn":
+            raise ConfigError(
+                f"mixer={options.mixer.name}: on a coordination graph the value of the team is the sum of its terms: "
+                "set mixer=vdn, or mac=q_controller"
+            )
         self.mixer: Mixer = MIXERS[options.mixer.name](options.mixer.options, info, generators["mixer_init"])
         if info.n_rewards > 1 and not self.mixer.is_per_agent:
             raise ConfigError(
@@ -145,14 +152,15 @@ class QLearner(Learner):
     def step(self, episodes: EpisodeBatch, collect_stats: bool) -> Statistics:
         """One gradient step on episodes [B, T + 1] (Replay.sample); few statistics without `collect_stats`."""
         options = self.options
-        values = self.mac.values(episodes)  # [N, B * (T + 1), A]
-        target = self.targets(episodes, values.detach())  # [B, T, V]
-        taken = self.mixed(self.mixer, self.of_actions(values, episodes["actions"]), episodes)[:, :-1]  # [B, T, V]
+        values = self.mac.values(episodes)  # of B * (T + 1) steps: of single agents [N, B * (T + 1), A]
+        target = self.targets(episodes, values)  # [B, T, V]
+        taken = self.mixed(self.mixer, values, episodes["actions"], episodes)[:, :-1]  # [B, T, V]
         weight = self.weight(episodes)  # [B, T, V]
         if options.standardise_returns:
             self.value_moments.update(target, weight)
             target = self.value_moments.normalise(target)
         loss = clipped_value_loss(taken, taken.detach(), target, normalised(weight), 0.0, options.huber_delta)
+        loss = loss + self.mac.extra_loss(values, normalised(episodes[FILLED]).flatten())
         self.trained.zero_grad()
         loss.backward()
         norm = self.clip([self.trained], options.grad_norm_clip, {"loss": loss})
@@ -170,17 +178,17 @@ class QLearner(Learner):
         return statistics
 
     @torch.no_grad()
-    def targets(self, episodes: EpisodeBatch, values: Tensor) -> Tensor:
-        """Lambda returns [B, T, V] of the values of greedy actions; `values` [N, B * (T + 1), A]: the present ones.
+    def targets(self, episodes: EpisodeBatch, values: Any) -> Tensor:
+        """Lambda returns [B, T, V] of the values of greedy actions; `values`: the present ones, as the mac gives them.
 
         With double_q the present values choose the actions, else those of the target network do (van Hasselt et al.
         2016, equation 4).
         """
         options, avail = self.options, self.mac.avail_actions(episodes)  # avail [B * (T + 1), N, A]
-        of_target = self.target_mac.values(episodes)  # [N, B * (T + 1), A]
+        of_target = self.target_mac.values(episodes)
         best = self.mac.best_actions(values if options.double_q else of_target, avail)  # [B * (T + 1), N]
         best = best.view(episodes["actions"].shape)  # [B, T + 1, N]
-        value = self.mixed(self.target_mixer, self.of_actions(of_target, best), episodes)  # [B, T + 1, V]
+        value = self.mixed(self.target_mixer, of_target, best, episodes)  # [B, T + 1, V]
         is_last = self.is_last(episodes)  # [B, T, 1]
         terminated = episodes["terminated"][:, :-1].unsqueeze(-1)  # [B, T, 1]
         if not options.bootstrap_truncated:
@@ -195,16 +203,11 @@ class QLearner(Learner):
         next_value = self.in_rewards(value[:, 1:])  # [B, T, V]
         return lambda_returns(reward, next_value, terminated, is_last, options.gamma, options.td_lambda)
 
-    def of_actions(self, values: Tensor, actions: Tensor) -> Tensor:
-        """The values [B, T, N] of actions [B, T, N], out of those of all actions [N, B * T, A]."""
-        index = actions.flatten(0, 1).T.unsqueeze(-1)  # [N, B * T, 1]
-        return values.gather(-1, index).squeeze(-1).T.view(actions.shape)
-
-    def mixed(self, mixer: Mixer, values: Tensor, episodes: EpisodeBatch) -> Tensor:
-        """Values [B, T, N] of the agents -> [B, T, V]; agents that have left add nothing to the team's value."""
-        if self.info.agents_leave and not mixer.is_per_agent:
-            values = values * episodes["active"]
-        mixed: Tensor = mixer(values, episodes["state"] if mixer.needs_state else None)
+    def mixed(self, mixer: Mixer, values: Any, actions: Tensor, episodes: EpisodeBatch) -> Tensor:
+        """Values of actions [B, T, N] -> [B, T, V]; agents that have left add nothing to the team's value."""
+        active = episodes["active"] if self.info.agents_leave and not mixer.is_per_agent else None
+        taken = self.mac.of_actions(values, actions, active)  # [B, T, N], or of all terms of a graph
+        mixed: Tensor = mixer(taken, episodes["state"] if mixer.needs_state else None)
         return mixed
 
     def is_last(self, episodes: EpisodeBatch) -> Tensor:

@@ -88,12 +88,12 @@ def test_the_papers_settings_on_its_maps(env, alg, map_name):
 
 
 PAIRS = [("basic_mac", "ppo_learner"), ("dag_controller", "ppo_learner"), ("dag_controller", "bn_mappo")]
-VALUE_BASED = ("q_controller", "q_learner")
+VALUE_BASED = [("q_controller", "q_learner"), ("graph_controller", "q_learner")]
 WITH_VALUES = [("mat_controller", "ppo_learner"), ("mat_dec_controller", "ppo_learner")]  # critic_type=mac_critic
 
 
 def test_every_registered_controller_and_learner_is_in_a_pair_that_is_tested():
-    macs, learners = zip(*PAIRS, VALUE_BASED, *WITH_VALUES, strict=True)
+    macs, learners = zip(*PAIRS, *VALUE_BASED, *WITH_VALUES, strict=True)
     assert set(macs) == set(MACS) and set(learners) == set(LEARNERS)
 
 
@@ -112,9 +112,14 @@ def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batc
 @pytest.mark.parametrize("agent", ["mlp", "rnn"])  # entity: with Skirmish, above
 @pytest.mark.parametrize("env", ["masked_game", "leaving_game"])
 def test_every_mixer_trains(toys, env, agent, mixer):
-    mac, learner = VALUE_BASED
+    mac, learner = VALUE_BASED[0]
     settings = {"mac": mac, "learner": learner, "agent": agent, "mixer": mixer, "share_params": agent == "mlp"}
     one_update(make_config("qmix", env, **settings, obs_last_action=True, double_q=env == "masked_game"))
+
+
+@pytest.mark.parametrize("env", ["masked_game", "leaving_game", "leaving_single"])
+def test_coordination_graphs_train_where_agents_leave(toys, env):
+    one_update(make_config("casec", env, topology="line"))
 
 
 @pytest.mark.parametrize("env", ["leaving_game", "leaving_single"])

@@ -68,6 +68,12 @@ def test_an_exported_team_acts_as_its_checkpoint(case, tmp_path):
         assert np.array_equal(ours["return"], theirs["return"])
 
 
+@pytest.mark.parametrize(("alg", "words"), [("mat", "no actor"), ("dcg", "coordination graph")])
+def test_teams_that_act_together_are_refused(alg, words, tmp_path):
+    with pytest.raises(ConfigError, match=words):
+        export(save_run(tmp_path / "run", alg, **GAME), tmp_path / "out")
+
+
 @pytest.mark.slow
 def test_the_contract_says_what_the_network_takes(silent):
     import onnxruntime

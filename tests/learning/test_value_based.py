@@ -66,6 +66,16 @@ def test_what_the_two_step_game_tells_apart(alg, best, agent):
         torch.testing.assert_close(totals[..., 2], torch.tensor([[-1.5, 2.5], [2.5, 6.5]]), atol=0.5, rtol=0)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("alg", "low", "high"), [("vdn", -100, 7), ("dcg", 11, 11), ("casec", 11, 11)])
+def test_a_payoff_of_pairs_finds_the_optimum_beside_the_worst_outcomes(alg, low, high):
+    """The climbing game: a sum of the agents' values ends beside the optimum of 11, a graph of two agents finds it."""
+    settings = {"env": "matrix_game", "batch_size_run": 16, "batch_size": 32, "segment_length": 1, "hidden_dim": 32}
+    settings |= {"lr": 0.003, "t_max": 8_000, "buffer_size": 500, "epsilon": 0.5}
+    _, greedy = train(make_config(alg, **settings))
+    assert low <= greedy <= high
+
+
 def test_one_agent_alone_learns_the_values_that_value_iteration_gives():
     """The Coordination Game of one agent goes on for ever; episodes are cut off, and bootstrap from where they led."""
     gamma = 0.8
