@@ -89,7 +89,7 @@ def exportable(mac: MAC) -> BasicMAC:
         return DecPolicyMAC(mac)
     if isinstance(mac, GraphMAC):
         raise ConfigError(
-            "GraphMAC: agents on a coordination graph find their joint action together, in rounds of messages, so no agent "
+            "GraphMAC: agents on a coordination graph find their joint action together, by messages: no agent "
             "can be taken out of it"
         )
     if not isinstance(mac, BasicMAC):

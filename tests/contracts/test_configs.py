@@ -117,7 +117,7 @@ def test_every_mixer_trains(toys, env, agent, mixer):
     one_update(make_config("qmix", env, **settings, obs_last_action=True, double_q=env == "masked_game"))
 
 
-@pytest.mark.parametrize("env", ["masked_game", "leaving_game", "leaving_single"])
+@pytest.mark.parametrize("env", ["masked_game", "leaving_game"])
 def test_coordination_graphs_train_where_agents_leave(toys, env):
     one_update(make_config("casec", env, topology="line"))
 
