@@ -47,6 +47,7 @@ class Evaluation(NamedTuple):
     edge_log_prob: Tensor | None = None  # [B, T, N] of each agent's recorded parents, where they are actions too
     edge_entropy: Tensor | None = None  # [B, T, N] likewise
     edge_probability: Tensor | None = None  # [B, T, N, N] likewise, of each edge
+    dag_penalty: Tensor | None = None  # [B, T] that the DAG's generator adds to the loss
     dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
     values: Tensor | None = None  # [B, T, N] of the controller's own network, where it has values
 

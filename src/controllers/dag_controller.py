@@ -26,6 +26,7 @@ from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale
 from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS
 from bn_mappo.modules.dag.ops import communication, density, depth
 
+EDGE_ACTIONS = "edges that are actions (dag.edges=bernoulli, dag.generator=gcs)"
 STATISTICS = ("dag_density", "dag_edges", "dag_depth", "dag_bytes", "kl_to_empty_dag")
 
 
@@ -67,7 +68,7 @@ class DAGMAC(BasicMAC):
             generator: type[DAGGenerator] = GENERATORS[chosen.name]  # type: ignore[assignment]
             dag = generator.for_team(chosen.options, info, context_shape, options.hidden_dim)
         if dag.edges_are_actions and any(options.dag.edge_noise(share) != 1.0 for share in (0.0, 0.5, 1.0)):
-            raise ConfigError("dag.edges=bernoulli draws edges by their probability: dag.edge_noise must stay at 1")
+            raise ConfigError(f"{EDGE_ACTIONS} are drawn by their probability: dag.edge_noise must stay at 1")
         sends_obs = options.dag.parent_inputs == "actions_and_obs"
         message_dim = 0 if dag.is_empty else info.n_actions + info.obs_dim * sends_obs
         super().__init__(options, info, generators, message_dim)
@@ -90,10 +91,7 @@ class DAGMAC(BasicMAC):
                 "set learner=bn_mappo, or dag.permutation=identity"
             )
         if self.dag.edges_are_actions and "dag_edges" not in extra_losses:
-            return (
-                "dag.edges=bernoulli is learned by learner=bn_mappo alone: "
-                "set learner=bn_mappo, or dag.edges=straight_through"
-            )
+            return f"{EDGE_ACTIONS} are learned by learner=bn_mappo alone: set learner=bn_mappo, or choose other edges"
         return ""
 
     @property
@@ -211,6 +209,8 @@ class DAGMAC(BasicMAC):
                 edge_entropy=chosen.entropy.unflatten(0, shape),
                 edge_probability=chosen.probability.unflatten(0, shape),
             )
+        if dag.penalty is not None:
+            evaluation = evaluation._replace(dag_penalty=dag.penalty.view(shape))
         return evaluation._replace(adjacency=adjacency.unflatten(0, shape), dag_stats=stats)
 
     @torch.no_grad()

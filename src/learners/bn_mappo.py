@@ -63,10 +63,15 @@ class BNMAPPOLearner(PPOLearner):
         edges = evaluation.adjacency if evaluation.edge_probability is None else evaluation.edge_probability
         if alpha > 0:
             loss = alpha * (masked_mean(density(edges), batch["filled"]) - eta).abs()
+        if evaluation.dag_penalty is not None:
+            penalty = masked_mean(evaluation.dag_penalty, batch["filled"])
+            loss = loss + penalty
         if evaluation.dag_stats is not None:
             statistics = {name: masked_mean(values, batch["filled"]) for name, values in evaluation.dag_stats.items()}
             statistics |= {"dag_eta": loss.new_tensor(eta), "dag_alpha": loss.new_tensor(alpha)}
             statistics["regulariser"] = loss.detach()
+            if evaluation.dag_penalty is not None:
+                statistics["dag_penalty"] = penalty.detach()
         if evaluation.order_log_prob is not None:
             log_prob = evaluation.order_log_prob.unsqueeze(-1)  # [B, T, 1]
             weight = batch["filled"].unsqueeze(-1)  # [B, T, 1]

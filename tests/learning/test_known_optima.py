@@ -48,6 +48,7 @@ def train(config) -> tuple[float, float]:
         ("bn_mappo", {"dag__permutation": "gumbel_sinkhorn"}, 0.98, 1.0),
         pytest.param("bn_mappo", {"dag__permutation": "plackett_luce"}, 0.98, 1.0, marks=pytest.mark.slow),
         ("bn_mappo", {"dag__permutation": "identity", "dag__edges": "bernoulli"}, 0.98, 1.0),
+        pytest.param("gcs", {}, 0.98, 1.0, marks=pytest.mark.slow),
         pytest.param(  # from almost no edges: each that helps has to be found and kept
             "bn_mappo",
             {"dag__permutation": "identity", "dag__edges": "bernoulli", "dag__edge_bias": -3.0},

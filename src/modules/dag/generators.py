@@ -31,6 +31,7 @@ class DAG(NamedTuple):
     order: Tensor  # [M, N]; order[m, k] is the agent that acts k-th: parents come first
     order_log_prob: Tensor | None = None  # [M], where the order is an action of the policy; with its gradient
     edge_actions: EdgeActions | None = None  # where the edges are actions of the policy; with its gradient
+    penalty: Tensor | None = None  # [M] that learning adds to its loss; with its gradient
 
 
 class NoiseScale(NamedTuple):
