@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from rliable import library, metrics
-from scipy.stats import PermutationMethod, mannwhitneyu
+from scipy.stats import PermutationMethod, mannwhitneyu, trim_mean
 
 Array = npt.NDArray[np.float64]
 
@@ -76,15 +76,15 @@ def interquartile_mean(scores: Array) -> Estimate:
     return _estimate(scores.reshape(len(scores), -1), metrics.aggregate_iqm, RESAMPLES)
 
 
-def interquartile_means(curves: Array) -> tuple[Array, Array, Array]:
-    """The same at each evaluation: curves [B, E] -> value, low, high [E] each."""
+def interquartile_means(curves: Array, resamples: int = CURVE_RESAMPLES) -> tuple[Array, Array, Array]:
+    """The same at each evaluation, or on each task: scores [B, E] -> value, low, high [E] each."""
 
-    def iqm_of_each(scores: Array) -> Array:  # [B, 1, E]
-        return np.array([metrics.aggregate_iqm(scores[..., e]) for e in range(scores.shape[-1])])
+    def iqm_of_each(scores: Array) -> Array:  # [B, 1, E]; as rliable's aggregate_iqm, for all E at once
+        return np.asarray(trim_mean(scores[:, 0], proportiontocut=0.25, axis=0))
 
-    with _seeded():
+    with seeded():
         scores = {"x": curves[:, None]}
-        values, intervals = library.get_interval_estimates(scores, iqm_of_each, reps=CURVE_RESAMPLES)
+        values, intervals = library.get_interval_estimates(scores, iqm_of_each, reps=resamples)
     return values["x"], intervals["x"][0], intervals["x"][1]
 
 
@@ -101,13 +101,13 @@ def _estimate(scores: Any, statistic: Callable[..., Any], resamples: int) -> Est
     def as_array(*samples: Array) -> Array:
         return np.array([statistic(*samples)])
 
-    with _seeded():
+    with seeded():
         values, intervals = library.get_interval_estimates({"x": scores}, as_array, reps=resamples)
     return Estimate(float(values["x"][0]), float(intervals["x"][0, 0]), float(intervals["x"][1, 0]))
 
 
 @contextmanager
-def _seeded() -> Iterator[None]:
+def seeded() -> Iterator[None]:
     """The same resamples every time, and NumPy's global generator as it was."""
     state = np.random.get_state()
     np.random.seed(0)

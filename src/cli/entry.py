@@ -9,6 +9,7 @@ from bn_mappo.core.secrets import conceal
 
 COMMANDS = {  # name: module with main(arguments) -> exit status
     "analyse": "bn_mappo.cli.analyse",
+    "benchmark": "bn_mappo.cli.benchmark",
     "export": "bn_mappo.cli.export",
     "import": "bn_mappo.cli.imported",
     "play": "bn_mappo.cli.play",

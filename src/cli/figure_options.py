@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bn_mappo.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
-    from bn_mappo.paper.grid import Cell
+    from bn_mappo.sweep.cells import Cell
 
 FIGURES_FOLDER = Path("results", "figures")
 

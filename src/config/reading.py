@@ -1,5 +1,7 @@
 """YAML files as plain Python data. Knows no schema: environments read their own files with it."""
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,16 @@ from bn_mappo.core.errors import ConfigError
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """One YAML file as plain Python data."""
+    """One YAML file as plain Python data; a file that has not changed is parsed once."""
+    try:
+        version = path.stat().st_mtime_ns
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+    return deepcopy(_parse(path, version))
+
+
+@lru_cache(maxsize=256)
+def _parse(path: Path, version: int) -> dict[str, Any]:
     try:
         data = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (YAMLError, OmegaConfBaseException, OSError) as error:

@@ -16,6 +16,8 @@ from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_and
 from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.agents.actor import Actor, ActorSizes, Features
 
+FLOAT_BYTES = 4
+
 
 class Step(NamedTuple):
     """What B games show at one step."""
@@ -61,6 +63,13 @@ class ParameterGroup(NamedTuple):
     is_clipped: bool = True  # its gradient takes part in the learner's clipping
 
 
+class Exchange(NamedTuple):
+    """What agents tell each other to act in one step, as float32, without headers."""
+
+    needs: str  # what an agent needs beside its own observation; "nothing" where it is decentralised
+    bytes_a_step: float
+
+
 class MAC(nn.Module, ABC):
     """Multi-agent controller: what training needs of the policy of a team. Never keeps hidden state, noise, generators.
 
@@ -81,6 +90,10 @@ class MAC(nn.Module, ABC):
     def hidden_size(self) -> int:
         """Width of the recurrent state of each agent; 0: none."""
         return 0
+
+    def exchange(self, n_edges: float) -> Exchange:
+        """What a step of execution exchanges; `n_edges` is the mean number of edges of its DAGs, where it has any."""
+        return Exchange("nothing", 0.0)
 
     @property
     def has_memory(self) -> bool:

@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from bn_mappo.controllers.basic_controller import (
+    FLOAT_BYTES,
     BasicMAC,
     BasicOptions,
     Evaluation,
+    Exchange,
     ParameterGroup,
     Selection,
     Step,
@@ -22,7 +24,7 @@ from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_of
 from bn_mappo.modules.agents.actor import Features
-from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale
+from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale, StaticDAG
 from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS
 from bn_mappo.modules.dag.ops import communication, density, depth
 
@@ -75,6 +77,15 @@ class DAGMAC(BasicMAC):
         self.dag: DAGGenerator = dag
         self.message_dim = message_dim
         self.register_buffer("action_codes", torch.eye(info.n_actions), persistent=False)  # [A, A]
+
+    def exchange(self, n_edges: float) -> Exchange:
+        if self.is_independent or not n_edges:
+            return super().exchange(0.0)
+        of_messages = FLOAT_BYTES * n_edges * self.message_dim
+        if isinstance(self.dag, StaticDAG) or self.dag.is_random:  # nobody has to see anything for it
+            return Exchange("messages of parents", of_messages)
+        width = self.info.state_dim if self.options.dag.context == "state" else self.info.n_agents * self.info.obs_dim
+        return Exchange("messages of parents, and a DAG of all observations", of_messages + FLOAT_BYTES * width)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         own = self.options.dag
@@ -251,7 +262,7 @@ class DAGMAC(BasicMAC):
         with_parents = self.masked(logits, avail).log_softmax(0)  # [A, B*T, N]
         without = self.masked(self.actor.logits(own), avail).log_softmax(0)  # [A, B*T, N]
         divergence = (with_parents.exp() * (with_parents - without)).sum(0)  # [B*T, N]
-        messages, n_bytes = communication(adjacency, message_bytes=4 * self.message_dim)  # float32
+        messages, n_bytes = communication(adjacency, message_bytes=FLOAT_BYTES * self.message_dim)
         depths = depth(adjacency).amax(-1).float()  # [B*T]
         values = (density(adjacency), messages, depths, n_bytes, divergence.mean(-1))
         return {name: value.view(batch["filled"].shape) for name, value in zip(STATISTICS, values, strict=True)}

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor
 
-from bn_mappo.controllers.basic_controller import Step
+from bn_mappo.controllers.basic_controller import FLOAT_BYTES, Exchange, Step
 from bn_mappo.controllers.value_controller import QMAC, QMACOptions
 from bn_mappo.core.options import Count, Limits, NonNegative, options
 from bn_mappo.core.seeding import Generators
@@ -54,6 +54,11 @@ class GraphMAC(QMAC):
         width = info.obs_dim + n_agents * options.obs_agent_id + n_actions * options.obs_last_action
         self.payoffs = PayoffNet(width, options.hidden_dim, n_actions, options.payoff_rank, generators["payoff_init"])
         self.register_buffer("edges", edges_of(options.topology, n_agents), persistent=False)  # [2, E]
+
+    def exchange(self, n_edges: float) -> Exchange:
+        n_graph_edges = round(self.options.edge_share * self.edges.shape[1])
+        n_messages = 2 * self.options.message_rounds * n_graph_edges
+        return Exchange("rounds of messages along a graph", FLOAT_BYTES * n_messages * self.info.n_actions)
 
     @property
     def n_terms(self) -> int:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bn_mappo.controllers.basic_controller import MAC, Evaluation, Selection, Step
+from bn_mappo.controllers.basic_controller import FLOAT_BYTES, MAC, Evaluation, Exchange, Selection, Step
 from bn_mappo.core.options import Count, options
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
@@ -123,6 +123,10 @@ class MATMAC(EncoderMAC):
     def __init__(self, options: MATOptions, info: EnvInfo, generators: Generators):
         super().__init__(options, info, generators)
         self.decoder = Decoder(self.sizes, generators["actor_init"])
+
+    def exchange(self, n_edges: float) -> Exchange:
+        seen = self.info.n_agents * self.info.obs_dim
+        return Exchange("all observations, and the actions before its own", FLOAT_BYTES * (seen + self.info.n_agents))
 
     @property
     def draws_order(self) -> bool:

@@ -13,8 +13,9 @@ from bn_mappo.analysis.comparison import Estimate, interquartile_mean, probabili
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.figure4_plan import Panel, aloha_panel
-from bn_mappo.paper.grid import Cell, run_grid
 from bn_mappo.paper.results import Curves, collect, write_csv
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.run import run_grid
 
 mpl.use("Agg")
 METRIC = "test_return_mean"

@@ -16,10 +16,11 @@ from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.communication import Cost, Duel, duels, play_costs
 from bn_mappo.paper.courses import write_rows
 from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
-from bn_mappo.paper.grid import Cell, run_grid
 from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.smac_plan import SmacPlan
-from bn_mappo.paper.trainings import trainings
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.run import run_grid
+from bn_mappo.sweep.trainings import trainings
 
 mpl.use("Agg")
 MARKS = {"learned": ("#d9822b", "o"), "distance": ("#2e7d32", "s"), "random": ("#8a8f98", "^"), "": ("#1b6ca8", "D")}

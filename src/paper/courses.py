@@ -9,10 +9,11 @@ import numpy as np
 from scipy.stats import ttest_1samp
 
 from bn_mappo.analysis.checkpoint_facts import Facts
-from bn_mappo.paper.grid import Cell, run_grid
 from bn_mappo.paper.measured import jobs_along, measure, read_facts
 from bn_mappo.paper.results import Array
 from bn_mappo.paper.smac_plan import ANNEALED, SmacPlan, break_points
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.run import run_grid
 
 LAST = 0.8  # of the training: from there on a policy that is not annealed is judged
 

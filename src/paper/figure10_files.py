@@ -13,11 +13,11 @@ from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.courses import Course, make_courses, write_rows
 from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
 from bn_mappo.paper.figure10 import Divergence, diverge, mean_kl, rows_of
-from bn_mappo.paper.grid import Cell
 from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.parents_plot import agent_style, draw_edges, mark_breaks
 from bn_mappo.paper.smac_plan import SmacPlan
-from bn_mappo.paper.trainings import trainings
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.trainings import trainings
 
 mpl.use("Agg")
 CLAIM = (

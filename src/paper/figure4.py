@@ -18,9 +18,10 @@ from bn_mappo.config.schema import validate
 from bn_mappo.core.errors import unknown
 from bn_mappo.paper.figure4_plan import Panel, aloha_panel, coordination_panel
 from bn_mappo.paper.figure4_plot import draw_figure4
-from bn_mappo.paper.grid import Cell, run_grid
 from bn_mappo.paper.results import Curves, collect, write_csv, write_marl_eval
 from bn_mappo.paper.smac_plan import ENV, smac_panel
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.run import run_grid
 
 CLAIM = (
     "The paper's claim (its section 7 and figure 4): without regularisation, context-aware DAGs do best on the "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bn_mappo.core.errors import ConfigError, unknown
-from bn_mappo.paper.grid import Cell
+from bn_mappo.sweep.cells import Cell
 
 VARIANTS = {
     "context_aware": "learned",

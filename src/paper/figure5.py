@@ -21,7 +21,7 @@ from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.games.aloha import neighbour_matrix
 from bn_mappo.paper.figure4_plan import aloha_panel
-from bn_mappo.paper.grid import run_grid
+from bn_mappo.sweep.run import run_grid
 
 mpl.use("Agg")
 FRAMES_A_SECOND = 1

@@ -6,10 +6,11 @@ from pathlib import Path
 from bn_mappo.paper.figure6 import judge, play_finals
 from bn_mappo.paper.figure6_files import Figure6, render_report, write_finals, write_summary
 from bn_mappo.paper.figure6_plot import draw_figure6
-from bn_mappo.paper.grid import Cell, run_grid
 from bn_mappo.paper.results import collect, write_csv, write_marl_eval
 from bn_mappo.paper.smac_plan import SmacPlan, break_points
-from bn_mappo.paper.trainings import trainings
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.run import run_grid
+from bn_mappo.sweep.trainings import trainings
 
 
 def make_figure6(plan: SmacPlan, folder: Path, runs: Path, n_episodes: int, processes: int) -> list[Cell]:

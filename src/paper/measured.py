@@ -13,7 +13,7 @@ from bn_mappo.analysis.parent_choice import QUANTITIES, Choice
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.files import write_whole
 from bn_mappo.core.progress import progress
-from bn_mappo.paper.grid import Cell
+from bn_mappo.sweep.cells import Cell
 
 FOLDER = "measured"  # in a run's folder
 FORMAT = 1  # of the files; a change of what is measured is a new one

@@ -8,11 +8,11 @@ from pathlib import Path
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.courses import Course, make_courses, write_rows
-from bn_mappo.paper.grid import Cell
 from bn_mappo.paper.parents import FIGURES, Finding, ParentFigure, choice_of, findings
 from bn_mappo.paper.parents_plot import draw_parents
 from bn_mappo.paper.smac_plan import SmacPlan
-from bn_mappo.paper.trainings import trainings
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.trainings import trainings
 
 HEADER = ("map", "variant", "seed", "env_steps", "agent", "n_parents", "parents", "others", "random", "p_steps")
 TABLE = (

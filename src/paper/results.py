@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_mappo.paper.figure4_plan import Panel
-from bn_mappo.paper.grid import Cell
+from bn_mappo.sweep.cells import Cell
 from bn_mappo.tracking.metrics import series
 
 Array = npt.NDArray[np.float64]

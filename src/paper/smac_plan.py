@@ -8,7 +8,7 @@ from bn_mappo.core.errors import unknown
 from bn_mappo.core.nested import flatten
 from bn_mappo.envs.games.skirmish.data import load_map
 from bn_mappo.paper.figure4_plan import VARIANTS, Metric, Panel, Recipe
-from bn_mappo.paper.grid import Cell
+from bn_mappo.sweep.cells import Cell
 
 ENV = "skirmish"
 MAPS = ("MMM2", "6h_vs_8z")  # the paper's

@@ -11,7 +11,8 @@ from bn_mappo.cli.reproduce import main
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.registry import describe
 from bn_mappo.paper.figure4_plan import coordination_panel
-from bn_mappo.paper.grid import Cell, check_settings, run_grid
+from bn_mappo.sweep.cells import Cell, check_settings
+from bn_mappo.sweep.run import run_grid
 
 SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8")
 
@@ -38,7 +39,7 @@ def test_the_files_hold_every_evaluation_of_every_seed_and_a_second_call_runs_no
     )
     for name in ("fig4.png", "fig4.svg", "report.md"):
         assert (tmp_path / name).stat().st_size > 1000
-    monkeypatch.setattr("bn_mappo.paper.grid.start", lambda *_: pytest.fail("ran again"))
+    monkeypatch.setattr("bn_mappo.sweep.local.LocalProcesses.start", lambda *_: pytest.fail("ran again"))
     assert main(arguments) == 0
 
 
@@ -48,7 +49,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path):
     half = replace(cell, t_max=160)
     assert run_grid([half], tmp_path, 1) == []
     (cell.folder(tmp_path) / "settings.json").unlink()
-    assert "checkpoint_path" in " ".join(cell.command(tmp_path))
+    assert "checkpoint_path" in " ".join(cell.words(tmp_path))
     assert run_grid([cell], tmp_path, 1) == []
     assert [row["step"] for row in cell.rows(tmp_path)] == sorted({row["step"] for row in cell.rows(tmp_path)})
 
@@ -99,7 +100,7 @@ def test_runs_of_other_rules_are_not_mixed(tmp_path):
 
 def test_a_preset_lies_over_the_defaults_and_under_the_overrides(tmp_path):
     cell = Cell("a", 0, "bn_mappo", "aloha", 100, ("gamma=0.5",), preset="paper")
-    assert "paper" in cell.command(tmp_path)
+    assert "paper" in cell.words(tmp_path)
     settings = cell.settings()
     assert settings["entropy_coef"] == 0.01 and settings["gamma"] == 0.5
 

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def nothing_trains(monkeypatch):
-    monkeypatch.setattr("bn_mappo.paper.grid.start", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("bn_mappo.sweep.local.LocalProcesses.start", lambda *_: pytest.fail("trained again"))
 
 
 def read(path) -> list[dict[str, str]]:

@@ -1,11 +1,7 @@
-"""Many training runs, each `main.py` in a process of its own, some at a time; goes on where it was interrupted."""
+"""One run of a sweep: its settings, its command line, and what is recorded of it."""
 
 import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +12,13 @@ from bn_mappo.config.loading import check_keys, default_values, load_layers, loa
 from bn_mappo.config.schema import validate
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.nested import differences, flatten
-from bn_mappo.core.progress import progress
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.registry import describe, fill_env_args
 from bn_mappo.tracking.files import read_json
 from bn_mappo.tracking.metrics import read_metrics
 from bn_mappo.training.checkpoint import checkpoints
 
-MAIN = Path(__file__).resolve().parents[1] / "main.py"
 CELL_FILE = "settings.json"
-SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,6 +33,11 @@ class Cell:
     overrides: tuple[str, ...] = ()  # KEY=VALUE
     preset: str | None = None  # of src/config/presets
     place: str = ""  # folder below the root of the grid, where the grid has several environments
+
+    @property
+    def title(self) -> str:
+        """Place, variant and seed in words."""
+        return f"{self.place} {self.variant} {self.seed}".strip()
 
     def folder(self, root: Path) -> Path:
         """Where its runs are recorded."""
@@ -91,15 +89,15 @@ class Cell:
     def _own_overrides(self) -> list[str]:
         return [f"seed={self.seed}", f"t_max={self.t_max}"]
 
-    def command(self, root: Path) -> list[str]:
-        """The command line that starts it, or resumes it from its latest checkpoint."""
+    def words(self, root: Path) -> list[str]:
+        """The command line's words that start it, or resume it from its latest checkpoint."""
         folder, resumed = self.run_folder(root), []
         if folder is not None and any((folder / "checkpoints").glob("step_*.pt")):
             resumed = [f"checkpoint_path={folder}"]
         fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}", "report=False"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
         preset = [self.preset] if self.preset else []
-        return [sys.executable, str(MAIN), *flags, *preset, *fixed, *self.overrides, *resumed]
+        return [*flags, *preset, *fixed, *self.overrides, *resumed]
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:
@@ -134,70 +132,3 @@ def check_rules(cell: Cell, root: Path) -> None:
             f"{folder} was played by the rules {there or 'before 2'} of {settings['env']}, which has the rules {here} "
             "now. Give another --output, or delete that folder"
         )
-
-
-def run_grid(cells: Sequence[Cell], root: Path, processes: int) -> list[Cell]:
-    """Run what is not done yet, so many at a time, with progress; returns the cells that failed.
-
-    Each cell's output is in its `log.txt`. Ended by Ctrl-C or an error, it lets the running cells write a checkpoint.
-    """
-    check_settings(cells, root)
-    waiting = [cell for cell in cells if not cell.is_done(root)][::-1]
-    total = sum(cell.t_max - cell.steps_done(root) for cell in waiting)
-    if not waiting:
-        return []
-    running: dict[Cell, subprocess.Popen[bytes]] = {}
-    known = {cell: cell.steps_done(root) for cell in waiting}
-    failed: list[Cell] = []
-    with progress(total) as report:
-        try:
-            while waiting or running:
-                while waiting and len(running) < processes:
-                    cell = waiting.pop()
-                    running[cell] = start(cell, root)
-                time.sleep(SECONDS_BETWEEN_LOOKS)
-                for cell, process in list(running.items()):
-                    if process.poll() is not None:
-                        del running[cell]
-                        if process.returncode != 0 or not cell.is_done(root):
-                            failed.append(cell)
-                report_steps(report, known, root, waiting, running, failed)
-        finally:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.wait()
-    return failed
-
-
-def start(cell: Cell, root: Path) -> subprocess.Popen[bytes]:
-    """Start one cell in the background, on one thread."""
-    folder = cell.folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CELL_FILE).write_text(json.dumps(cell.settings(), indent=2) + "\n")
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    with (folder / "log.txt").open("ab") as log:
-        return subprocess.Popen(
-            cell.command(root), stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **one_thread}
-        )
-
-
-def report_steps(
-    report: Callable[[float, str], None],
-    known: dict[Cell, int],
-    root: Path,
-    waiting: Sequence[Cell],
-    running: dict[Cell, Any],
-    failed: Sequence[Cell],
-) -> None:
-    """Report the steps made since the last look, by the files of the runs."""
-    gained = 0
-    for cell in known:
-        if cell not in waiting and known[cell] < cell.t_max:
-            most = cell.t_max - (cell in running)  # until it has ended, it is not done
-            now = max(min(cell.steps_done(root), most), known[cell])
-            gained, known[cell] = gained + now - known[cell], now
-    done = len(known) - len(waiting) - len(running) - len(failed)
-    names = ", ".join(f"{cell.place} {cell.variant} {cell.seed}".strip() for cell in running) or "none"
-    trouble = f", {len(failed)} failed" if failed else ""
-    report(gained, f"{done} of {len(known)} runs done{trouble}, running: {names}")

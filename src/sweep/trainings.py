@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bn_mappo.analysis.markdown import table
-from bn_mappo.paper.grid import Cell
+from bn_mappo.sweep.cells import Cell
 from bn_mappo.tracking.files import read_json
 
 HEADER = ("place", "variant", "seeds", "commit", "rules", "machine", "settings")

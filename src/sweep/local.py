@@ -1,0 +1,43 @@
+"""Runs on this machine, each in a process of its own that is forked from one which has imported everything."""
+
+import multiprocessing
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from bn_mappo.core.threads import single_threaded
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.worker import PRELOADED, run_words
+
+
+class LocalProcesses:
+    """So many runs at a time, each on one thread. A run that crashes, or is killed, takes no other with it."""
+
+    def __init__(self, slots: int):
+        self.slots = slots
+        self.running: dict[Cell, BaseProcess] = {}
+        single_threaded()  # the fork server, and so the runs, have this environment
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["__main__", *PRELOADED])
+
+    def start(self, cell: Cell, root: Path) -> None:
+        """Start or resume a run; its output is appended to `log.txt` in its folder."""
+        target = (cell.words(root), cell.folder(root) / "log.txt")
+        self.running[cell] = self.context.Process(target=run_words, args=target, name=cell.title)
+        self.running[cell].start()
+
+    def ended(self, timeout_s: float) -> list[Cell]:
+        """The runs that have ended since the last call; waits for one until the time is over."""
+        done = wait([process.sentinel for process in self.running.values()], timeout_s)
+        cells = [cell for cell, process in self.running.items() if process.sentinel in done]
+        for cell in cells:
+            self.running.pop(cell).join()
+        return cells
+
+    def stop(self) -> None:
+        """Let all runs write a checkpoint and end."""
+        for process in self.running.values():
+            process.terminate()
+        for process in self.running.values():
+            process.join()
+        self.running.clear()
