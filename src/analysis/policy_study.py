@@ -1,5 +1,6 @@
 """Information, value and cost of the messages of a trained DAG policy: every number of `src/analyse.py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,7 +108,11 @@ def total_work(plan: Plan, n_agents: int) -> float:
     return 2 + len(plan.losses) + edge_budget(n_agents)
 
 
-def study(config: Config, mac: DAGMAC, plan: Plan, fraction: float, report: Report = lambda work, text: None) -> Study:
+def no_report(work: float, text: str, parts: Mapping[str, float] | None = None) -> None:
+    """Shows nothing."""
+
+
+def study(config: Config, mac: DAGMAC, plan: Plan, fraction: float, report: Report = no_report) -> Study:
     """Measure everything; `fraction` of training is done. Reports its work in sets of episodes played."""
     player = Player(config, mac, plan, fraction)
     try:

@@ -169,7 +169,7 @@ def tuning_text(suite: Suite) -> str:
     rows = []
     for a in suite.algorithms:
         rows.append([a.name, a.config, " ".join(a.settings) and f"`{' '.join(a.settings)}`"])
-        rows[-1].append("; ".join(f"{task}: `{' '.join(words)}`" for task, words in a.on.items()))
+        rows[-1].append("; ".join(f"{task}: `{' '.join(words)}`" for task, words in a.per_task.items()))
     chosen = table(["algorithm", "--config", "settings", "on single tasks"], rows)
     if suite.tuning is None:
         return f"No algorithm was tuned for this suite.\n\n{chosen}"

@@ -14,7 +14,7 @@ from bn_mappo.envs.registry import env_names
 from bn_mappo.sweep.cells import Cell
 
 SUITES = CONFIG_DIR / "suites"
-EVALUATIONS = 40  # of a run
+EVALUATIONS = 20  # of a run
 QUICK_SHARE = 40  # --quick plays so many times fewer steps
 FIRST_TUNING_SEED = 1000  # results use the seeds from 0 on
 
@@ -41,7 +41,7 @@ class AlgorithmFile(Strict):
 
     config: str
     settings: list[str] = []
-    on: dict[str, list[str]] = {}
+    per_task: dict[str, list[str]] = {}
     candidates: str | None = None
 
 
@@ -83,13 +83,13 @@ class Algorithm:
     name: str
     config: str
     settings: tuple[str, ...]
-    on: dict[str, tuple[str, ...]] = field(hash=False, default_factory=dict)
+    per_task: dict[str, tuple[str, ...]] = field(hash=False, default_factory=dict)
     candidates: str | None = None
 
     def cell(self, task: Task, seed: int, t_max: int, more: Sequence[str] = ()) -> Cell:
         """Its run on a task."""
         often = (f"test_interval={max(t_max // EVALUATIONS, 1)}", f"save_model_interval={t_max}")
-        settings = (*often, *task.settings, *self.settings, *self.on.get(task.name, ()), *more)
+        settings = (*often, *task.settings, *self.settings, *self.per_task.get(task.name, ()), *more)
         return Cell(self.name, seed, self.config, task.env_config, t_max, settings, place=task.name)
 
 
@@ -138,7 +138,7 @@ def load_suite(name: str) -> Suite:
     for key, algorithm in read.algorithms.items():
         if algorithm.config not in config_names("algs"):
             raise unknown(f"config of the algorithm {key} in {path}", algorithm.config, config_names("algs"))
-        for name in algorithm.on:
+        for name in algorithm.per_task:
             if name not in read.tasks:
                 raise unknown(f"task of the algorithm {key} in {path}", name, read.tasks)
     check_tuning(read, path)
@@ -147,7 +147,7 @@ def load_suite(name: str) -> Suite:
         for key, t in read.tasks.items()
     )
     algorithms = tuple(
-        Algorithm(key, a.config, tuple(a.settings), {t: tuple(words) for t, words in a.on.items()}, a.candidates)
+        Algorithm(key, a.config, tuple(a.settings), {t: tuple(words) for t, words in a.per_task.items()}, a.candidates)
         for key, a in read.algorithms.items()
     )
     return Suite(path.stem, read.title, read.metric, read.seeds, tasks, algorithms, read.tuning)

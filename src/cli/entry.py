@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 
 from bn_mappo.core.errors import fail, unknown
@@ -18,12 +19,14 @@ COMMANDS = {  # name: module with main(arguments) -> exit status
     "reproduce": "bn_mappo.cli.reproduce",
     "runs": "bn_mappo.cli.runs",
     "serve": "bn_mappo.cli.serve",
+    "sweep": "bn_mappo.cli.sweep",
     "sync": "bn_mappo.cli.sync",
 }
 
 
 SACRED = ("run", "print_config", "print_dependencies", "print_named_configs", "save_config")  # of the training command
 ALONE = ("help", "list")
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +51,6 @@ def check_presets(env: str, rest: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the command line; its exit status: 2 for a mistake, 1 if the run failed, 3 if its games failed too often."""
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # from Sacred, at every start
     arguments = [conceal(argument) for argument in arguments]
     if arguments and arguments[0] in ("-h", "--help", "help", "list"):
         from bn_mappo.cli.listing import HELP, listing

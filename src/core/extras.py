@@ -20,6 +20,8 @@ EXTRAS = {  # package: the extra of pyproject.toml that brings it
     "rware": "rware",
     "pettingzoo": "pettingzoo",
     "mpe2": "mpe",
+    "ray": "ray",
+    "optuna": "optuna",
 }
 
 

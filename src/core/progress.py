@@ -2,17 +2,22 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 10.0
 
-Report = Callable[[float, str], None]  # (work done since the last call, what is going on)
+
+class Report(Protocol):
+    """Takes the work done since the last call, what is going on, and the shares done of its parts by their names."""
+
+    def __call__(self, work: float, text: str, parts: Mapping[str, float] | None = None) -> None:
+        """Show it."""
 
 
 def duration(seconds: float) -> str:
@@ -41,6 +46,7 @@ class ProgressDisplay:
             console=console,
             disable=not console.is_terminal,
         )
+        self.parts: dict[str, TaskID] = {}
         self.task = self.bar.add_task("starting", total=total, amount=self._amount(start))
         self.bar.update(self.task, completed=start)
 
@@ -57,11 +63,17 @@ class ProgressDisplay:
         """Work a second since the display began."""
         return (done - self.start) / max(time.monotonic() - self.begin, 1e-9)
 
-    def update(self, done: float, text: str) -> None:
-        """So much is done (with what was done at the start), and this is going on."""
+    def update(self, done: float, text: str, parts: Mapping[str, float] | None = None) -> None:
+        """So much is done (with what was done at the start), and this is going on.
+
+        `parts` are the shares done of what is going on, by name: bars of their own on a terminal, names in a line.
+        """
         if not self.bar.disable:
             self.bar.update(self.task, completed=done, description=text, amount=self._amount(done))
+            self._show_parts(parts or {})
             return
+        if parts:
+            text = f"{text}, running: {', '.join(sorted(parts))}"
         now, is_complete = time.monotonic(), done >= self.total * (1 - 1e-9)
         if done <= self.start or (now - self.last_line < SECONDS_BETWEEN_LINES and not is_complete):
             return
@@ -69,6 +81,14 @@ class ProgressDisplay:
         left = max(self.total - done, 0.0) / self.rate(done)
         words = f"{self._amount(done)}  {text}  {duration(now - self.begin)} passed, {duration(left)} left"
         print(words, file=self.stream, flush=True)
+
+    def _show_parts(self, parts: Mapping[str, float]) -> None:
+        for name in self.parts.keys() - parts.keys():
+            self.bar.remove_task(self.parts.pop(name))
+        for name, share in parts.items():
+            if name not in self.parts:
+                self.parts[name] = self.bar.add_task(name, total=1.0, amount="")
+            self.bar.update(self.parts[name], completed=share, amount=f"{share:4.0%}")
 
     def _amount(self, done: float) -> str:
         return self.amount.format(done=done, total=self.total, share=done / self.total if self.total else 1.0)
@@ -79,10 +99,10 @@ def progress(total_work: float) -> Iterator[Report]:
     """Gives a function to call with the work done since its last call; `total_work` in the same units. On stderr."""
     done = 0.0
 
-    def report(work: float, text: str) -> None:
+    def report(work: float, text: str, parts: Mapping[str, float] | None = None) -> None:
         nonlocal done
         done += work
-        display.update(done, text)
+        display.update(done, text, parts)
 
     with ProgressDisplay(sys.stderr, total_work) as display:
         yield report

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bn_mappo.core.threads import single_threaded
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Ended
 from bn_mappo.sweep.worker import PRELOADED, run_words
 
 
@@ -23,16 +24,24 @@ class LocalProcesses:
     def start(self, cell: Cell, root: Path) -> None:
         """Start or resume a run; its output is appended to `log.txt` in its folder."""
         target = (cell.words(root), cell.folder(root) / "log.txt")
-        self.running[cell] = self.context.Process(target=run_words, args=target, name=cell.title)
-        self.running[cell].start()
+        process = self.context.Process(target=run_words, args=target, name=cell.title)
+        process.start()
+        self.running[cell] = process
 
-    def ended(self, timeout_s: float) -> list[Cell]:
+    def ended(self, timeout_s: float) -> list[Ended]:
         """The runs that have ended since the last call; waits for one until the time is over."""
         done = wait([process.sentinel for process in self.running.values()], timeout_s)
-        cells = [cell for cell, process in self.running.items() if process.sentinel in done]
-        for cell in cells:
-            self.running.pop(cell).join()
-        return cells
+        found = []
+        for cell, process in list(self.running.items()):
+            if process.sentinel in done:
+                process.join()
+                found.append(Ended(cell, was_lost=(process.exitcode or 0) < 0))  # ended by a signal
+                del self.running[cell]
+        return found
+
+    def cancel(self, cell: Cell) -> None:
+        """Let one write a checkpoint and end."""
+        self.running[cell].terminate()
 
     def stop(self) -> None:
         """Let all runs write a checkpoint and end."""

@@ -1,30 +1,17 @@
 """Runs all that is not done yet, with progress; goes on where it was interrupted."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from bn_mappo.core.progress import progress
 from bn_mappo.sweep.cells import CELL_FILE, Cell, check_settings
+from bn_mappo.sweep.executor import Executor
 from bn_mappo.sweep.local import LocalProcesses
 
 SECONDS_BETWEEN_LOOKS = 0.5
-
-
-class Executor(Protocol):
-    """Where runs are executed."""
-
-    slots: int  # runs at a time
-
-    def start(self, cell: Cell, root: Path) -> None:
-        """Start a run, or resume it."""
-
-    def ended(self, timeout_s: float) -> list[Cell]:
-        """Those that have ended since the last call."""
-
-    def stop(self) -> None:
-        """Let the running ones write a checkpoint and end."""
+MOST_LOSSES = 5  # of one run, with its process or machine
 
 
 def run_grid(cells: Sequence[Cell], root: Path, processes: int) -> list[Cell]:
@@ -33,17 +20,18 @@ def run_grid(cells: Sequence[Cell], root: Path, processes: int) -> list[Cell]:
 
 
 def run_cells(cells: Sequence[Cell], root: Path, make_executor: Callable[[], Executor], retries: int = 0) -> list[Cell]:
-    """Run what is not done yet; returns the cells that failed, each of them so many times more than once.
+    """Run what is not done yet; returns the cells that failed, after so many retries.
 
-    Each cell's output is in its `log.txt`. Ended by Ctrl-C or an error, it lets the running cells write a checkpoint.
+    A run that is lost with its process or machine goes on from its latest checkpoint, and does not use up a retry. Each
+    cell's output is in its `log.txt`. Ended by Ctrl-C or an error, it lets the running cells write a checkpoint.
     """
     check_settings(cells, root)
     waiting = [cell for cell in cells if not cell.is_done(root)][::-1]
     if not waiting:
         return []
     executor, running = make_executor(), set[Cell]()
-    gains, failures = Gains(waiting, root), dict.fromkeys(waiting, 0)
-    failed: list[Cell] = []
+    gains, failed = Gains(waiting, root), list[Cell]()
+    failures, losses = Counter[Cell](), Counter[Cell]()
     with progress(sum(cell.t_max - cell.steps_done(root) for cell in waiting)) as report:
         try:
             while waiting or running:
@@ -52,12 +40,15 @@ def run_cells(cells: Sequence[Cell], root: Path, make_executor: Callable[[], Exe
                     write_settings(cell, root)
                     executor.start(cell, root)
                     running.add(cell)
-                for cell in executor.ended(SECONDS_BETWEEN_LOOKS):
+                for cell, was_lost in executor.ended(SECONDS_BETWEEN_LOOKS):
                     running.remove(cell)
                     if not cell.is_done(root):
-                        failures[cell] += 1
-                        (waiting if failures[cell] <= retries else failed).append(cell)
-                report(gains.since_last_look(running), state(len(failures), waiting, running, failed))
+                        (losses if was_lost else failures)[cell] += 1
+                        has_another = failures[cell] <= retries and losses[cell] <= MOST_LOSSES
+                        (waiting if has_another else failed).append(cell)
+                gained = gains.since_last_look(running)
+                shares = {cell.title: gains.known[cell] / cell.t_max for cell in running}
+                report(gained, state(len(gains.known), waiting, running, failed), shares)
         finally:
             executor.stop()
     return failed
@@ -92,6 +83,5 @@ class Gains:
 def state(n_cells: int, waiting: Sequence[Cell], running: set[Cell], failed: Sequence[Cell]) -> str:
     """What is going on, in words."""
     done = n_cells - len(waiting) - len(running) - len(failed)
-    names = ", ".join(sorted(cell.title for cell in running)) or "none"
     trouble = f", {len(failed)} failed" if failed else ""
-    return f"{done} of {n_cells} runs done{trouble}, running: {names}"
+    return f"{done} of {n_cells} runs done{trouble}"

@@ -14,8 +14,16 @@ PRELOADED = (COMMAND, "bn_mappo.cli.experiment", "bn_mappo.analysis.report", "to
 
 def run_words(words: Sequence[str], log: Path) -> None:
     """Ends the process with the command's exit status; what it writes is appended to `log`."""
+    sys.exit(status_of_words(words, log))
+
+
+def status_of_words(words: Sequence[str], log: Path) -> int:
+    """The command's exit status; from now on, what this process writes is appended to `log`."""
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     sys.argv = [str(MAIN), *words]
-    sys.exit(importlib.import_module(COMMAND).main(words))
+    try:
+        return int(importlib.import_module(COMMAND).main(words))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)

@@ -1,0 +1,165 @@
+"""Many runs from one command: seeds, grids of settings or a search, on this machine or on a Ray cluster."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bn_mappo.cli.figure_options import check_counts, check_first_seed, check_settings, raise_if_failed
+from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.program import program
+from bn_mappo.core.threads import single_threaded
+
+if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
+    from bn_mappo.sweep.executor import Executor
+    from bn_mappo.sweep.plan import SweepFile
+
+EXAMPLE = "sweep --config bn_mappo mappo --env-config aloha --t-max 200000 --seeds 10 --grid lr=0.001,0.0005"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    options = argparse.ArgumentParser(
+        prog=program("sweep"),
+        description=__doc__,
+        epilog=f"Example: {program(EXAMPLE.partition(' ')[0])} "
+        f"{EXAMPLE.partition(' ')[2]}. Every option of a file can be given here, and counts more (docs/scale.md).",
+    )
+    options.add_argument("file", nargs="?", type=Path, help="YAML file of the sweep")
+    options.add_argument("--config", nargs="+", help="algorithms: names of src/config/algs")
+    options.add_argument("--env-config", nargs="+", help="environments: names of src/config/envs")
+    options.add_argument("--seeds", type=int, help="number of seeds (default: 5)")
+    options.add_argument("--first-seed", type=int, help="the first seed (default: 0)")
+    options.add_argument("--t-max", type=int, help="environment steps of a run (default: the environment's)")
+    options.add_argument("--grid", nargs="+", metavar="KEY=V,V", help="settings, each with all its values")
+    options.add_argument("--with", dest="settings", nargs="+", metavar="KEY=VALUE", help="settings of all runs")
+    options.add_argument("--preset", help="settings to lay over ours, such as paper")
+    options.add_argument("--metric", default="test_return_mean", help="what the summary tells (default: %(default)s)")
+    options.add_argument("--output", type=Path, help="folder for runs and summary (default: results/sweeps/NAME)")
+    options.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)"
+    )
+    options.add_argument("--cluster", metavar="WHERE", help="a Ray cluster: auto, local, or its address")
+    options.add_argument(
+        "--cpus-per-run", type=float, default=1, help="CPUs that each run takes of a cluster (default: 1)"
+    )
+    options.add_argument("--gpus-per-run", type=float, default=0, help="GPUs, likewise; may be a fraction (default: 0)")
+    options.add_argument("--retries", type=int, default=1, help="how often a failed run is tried again (default: 1)")
+    options.add_argument("--index", type=int, help="run the run of this number alone, as in an array job of Slurm")
+    options.add_argument("--list", action="store_true", help="print all runs with their numbers and states, start none")
+    return options
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the sweep; ConfigError at a mistake, before anything starts."""
+    check_counts(options, "seeds", "t_max", "processes")
+    check_first_seed(options)
+    check_settings(options.settings or ())
+    if options.retries < 0 or min(options.cpus_per_run, options.gpus_per_run) < 0:
+        raise ConfigError("--retries, --cpus-per-run and --gpus-per-run: give a number of at least 0")
+    single_threaded()
+    from bn_mappo.sweep.plan import as_list, cells_of, parse_grid, read_sweep
+    from bn_mappo.sweep.run import run_cells
+    from bn_mappo.sweep.summary import SUMMARY, write_summary
+
+    names = ("config", "env_config", "seeds", "first_seed", "t_max", "settings", "preset")
+    given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.grid:
+        given["grid"] = parse_grid(options.grid)
+    sweep = read_sweep(options.file, given)
+    lengths = steps_of(as_list(sweep.config)[0], as_list(sweep.env_config))
+    folder = options.output or Path("results", "sweeps", options.file.stem if options.file else name_of(sweep))
+    root, executor = folder / "runs", partial(make_executor, options, folder / "runs")
+    if sweep.search is not None:
+        run_search(options, sweep, lengths, root, executor)
+        return
+    cells = cells_of(sweep, lengths)
+    if options.list:
+        for number, cell in enumerate(cells):
+            done = cell.steps_done(root) / cell.t_max
+            print(f"{number:5}  {done:4.0%}  {cell.title}  {' '.join(cell.overrides)}".rstrip())
+        return
+    if options.index is not None:
+        if not 0 <= options.index < len(cells):
+            raise ConfigError(f"--index {options.index}: this sweep has the runs 0 to {len(cells) - 1} (--list)")
+        cells = [cells[options.index]]
+    failed = run_cells(cells, root, executor, options.retries)
+    if options.index is None:
+        print(write_summary(cells, root, options.metric, folder))
+        print(f"\n{len(cells) - len(failed)} of {len(cells)} runs done. Summary: {folder / SUMMARY}")
+    raise_if_failed(failed, root)
+
+
+def run_search(
+    options: argparse.Namespace,
+    sweep: "SweepFile",
+    lengths: dict[str, int],
+    root: Path,
+    executor: "Callable[[], Executor]",
+) -> None:
+    """A sweep with a section `search`."""
+    from bn_mappo.sweep.plan import as_list
+    from bn_mappo.sweep.search import STUDY_FILE, search
+
+    if options.index is not None or options.list:
+        raise ConfigError("--index and --list number the runs of a grid; a search has none before it has run")
+    assert sweep.search is not None
+    t_max = sweep.t_max or lengths[as_list(sweep.env_config)[0]]
+    found = search(sweep, t_max, root, executor)
+    print(f"{found.n_complete} trials complete, {found.n_pruned} ended early, {found.n_failed} failed")
+    print(f"All trials: {root / STUDY_FILE} (Optuna's journal), their runs beside it")
+    if found.best is None:
+        raise RunError(f"no trial has ended well; see log.txt in their folders under {root}")
+    print(f"Best: {sweep.search.metric} = {found.value:.6g} with {' '.join(f'{k}={v}' for k, v in found.best.items())}")
+
+
+def steps_of(config: str, env_configs: Sequence[str]) -> dict[str, int]:
+    """Environment steps of a run by the environments' own YAML."""
+    from bn_mappo.config.loading import load_layers
+    from bn_mappo.core.errors import unknown
+    from bn_mappo.envs.registry import env_layer, env_names
+
+    for name in env_configs:
+        if name not in env_names():
+            raise unknown("--env-config", name, env_names())
+    return {name: int(load_layers(config, name, env_layer(name))["t_max"]) for name in env_configs}
+
+
+def name_of(sweep: "SweepFile") -> str:
+    """Of the folder of a sweep that has no file."""
+    from bn_mappo.sweep.plan import as_list
+
+    return "_".join([*as_list(sweep.config), *as_list(sweep.env_config), *sweep.grid])
+
+
+def make_executor(options: argparse.Namespace, root: Path) -> "Executor":
+    """Processes of this machine, or a cluster."""
+    from bn_mappo.sweep.local import LocalProcesses
+
+    if options.cluster is None:
+        return LocalProcesses(options.processes)
+    from bn_mappo.sweep.cluster import RayCluster
+
+    return RayCluster(options.cluster, options.cpus_per_run, options.gpus_per_run, root, options.processes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status; 2 with one message for a user's mistake."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: running trainings are saved
+    try:
+        run(options)
+    except ConfigError as error:
+        print(f"{program('sweep')}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program('sweep')}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except RunError as error:
+        print(f"{program('sweep')}: error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,163 @@
+"""Search for settings by Optuna: it proposes them and ends hopeless trials; runs are those of any sweep."""
+
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.extras import load
+from bn_mappo.core.progress import progress
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Executor
+from bn_mappo.sweep.plan import Range, SearchFile, SweepFile, as_list
+from bn_mappo.sweep.run import MOST_LOSSES, SECONDS_BETWEEN_LOOKS, write_settings
+
+STUDY_FILE = "study.log"
+WARM_UP = 5  # trials that are never ended early; others are compared with their median
+
+
+class Result(NamedTuple):
+    """What a search has found."""
+
+    best: dict[str, Any] | None  # settings; None: no trial has ended well
+    value: float | None
+    n_complete: int
+    n_pruned: int
+    n_failed: int
+
+
+class Running(NamedTuple):
+    """A trial and its run."""
+
+    trial: Any  # of Optuna
+    losses: int = 0
+
+
+def search(sweep: SweepFile, t_max: int, root: Path, make_executor: Callable[[], Executor]) -> Result:
+    """Run all trials that are missing; the study goes on in its file where it was interrupted."""
+    assert sweep.search is not None
+    optuna, wanted = load("optuna"), sweep.search
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the Sobol sampler
+    first = sample_cell(sweep, {key: middle(bounds) for key, bounds in wanted.space.items()}, 0, t_max)
+    first.settings()  # a mistake is met before anything starts
+    root.mkdir(parents=True, exist_ok=True)
+    study = make_study(optuna, wanted, sweep.first_seed, root)
+    states = optuna.trial.TrialState
+    left = wanted.n_trials - sum(trial.state.is_finished() for trial in study.trials)
+    if left <= 0:
+        return result_of(study, states)
+    resumed = [optuna.trial.Trial(study, trial._trial_id) for trial in study.trials if trial.state == states.RUNNING]
+    executor, running = make_executor(), dict[Cell, Running]()
+    started, steps_before = 0, 0
+    with progress(left * t_max) as report:
+        try:
+            while started < left or running:
+                while started < left and len(running) < executor.slots:
+                    trial = resumed.pop() if resumed else study.ask()
+                    settings = {key: suggest(trial, key, bounds) for key, bounds in wanted.space.items()}
+                    cell = sample_cell(sweep, settings, trial.number, t_max)
+                    write_settings(cell, root)
+                    executor.start(cell, root)
+                    running[cell] = Running(trial)
+                    started += 1
+                for cell, was_lost in executor.ended(SECONDS_BETWEEN_LOOKS):
+                    own = running.pop(cell)
+                    if was_lost and not cell.is_done(root) and own.losses < MOST_LOSSES:
+                        executor.start(cell, root)
+                        running[cell] = Running(own.trial, own.losses + 1)
+                        continue
+                    tell(study, own.trial, cell, root, wanted.metric, states)
+                if wanted.prune:
+                    for cell, own in running.items():
+                        if is_hopeless(own.trial, cell, root, wanted.metric):
+                            own.trial.set_user_attr("pruned", True)
+                            executor.cancel(cell)
+                ended = started - len(running)
+                steps = ended * t_max + sum(min(cell.steps_done(root), t_max - 1) for cell in running)
+                shares = {cell.title: cell.steps_done(root) / t_max for cell in running}
+                report(max(steps - steps_before, 0), f"{ended} of {left} trials done", shares)
+                steps_before = max(steps, steps_before)
+        finally:
+            executor.stop()
+    return result_of(study, states)
+
+
+def make_study(optuna: Any, wanted: SearchFile, seed: int, root: Path) -> Any:
+    """The study of this folder, from its file where it has begun."""
+    samplers = optuna.samplers
+    sampler = {
+        "random": lambda: samplers.RandomSampler(seed=seed),
+        "sobol": lambda: samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=seed),
+        "tpe": lambda: samplers.TPESampler(seed=seed, constant_liar=True),
+    }[wanted.sampler]()
+    backend = optuna.storages.journal.JournalFileBackend(str(root / STUDY_FILE))
+    return optuna.create_study(
+        study_name="sweep",
+        storage=optuna.storages.JournalStorage(backend),
+        sampler=sampler,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=WARM_UP) if wanted.prune else optuna.pruners.NopPruner(),
+        direction=wanted.direction,
+        load_if_exists=True,
+    )
+
+
+def suggest(trial: Any, key: str, bounds: Range) -> Any:
+    """The value of a setting in a trial; that of a resumed one is the one it had."""
+    if bounds.choices is not None:
+        return trial.suggest_categorical(key, bounds.choices)
+    assert bounds.low is not None and bounds.high is not None
+    if bounds.integer:
+        return trial.suggest_int(key, round(bounds.low), round(bounds.high), log=bounds.log)
+    return trial.suggest_float(key, bounds.low, bounds.high, log=bounds.log)
+
+
+def middle(bounds: Range) -> Any:
+    """Some value of a range."""
+    if bounds.choices is not None:
+        return bounds.choices[0]
+    assert bounds.low is not None
+    return round(bounds.low) if bounds.integer else bounds.low
+
+
+def sample_cell(sweep: SweepFile, settings: dict[str, Any], number: int, t_max: int) -> Cell:
+    """The run of a trial."""
+    configs, envs = as_list(sweep.config), as_list(sweep.env_config)
+    if len(configs) != 1 or len(envs) != 1 or sweep.grid:
+        raise ConfigError("a search has one config, one env_config, and no grid: put what varies in search.space")
+    words = (*sweep.settings, *(f"{key}={value}" for key, value in settings.items()))
+    variant = re.sub(r"\W+", "-", configs[0]) + f"_{number:04d}"
+    return Cell(variant, sweep.first_seed, configs[0], envs[0], t_max, words, sweep.preset)
+
+
+def tell(study: Any, trial: Any, cell: Cell, root: Path, metric: str, states: Any) -> None:
+    """How a trial has ended."""
+    values = [row[metric] for row in cell.rows(root) if row.get(metric) is not None]
+    if trial.user_attrs.get("pruned"):
+        study.tell(trial, state=states.PRUNED)
+    elif cell.is_done(root) and values:
+        study.tell(trial, values[-1])
+    else:
+        study.tell(trial, state=states.FAIL)
+
+
+def is_hopeless(trial: Any, cell: Cell, root: Path, metric: str) -> bool:
+    """Whether the pruner ends it; tells the study of new evaluations."""
+    if trial.user_attrs.get("pruned"):
+        return False
+    known = trial.storage.get_trial(trial._trial_id).intermediate_values
+    for row in cell.rows(root):
+        if row.get(metric) is not None and row["step"] not in known:
+            trial.report(row[metric], row["step"])
+    return bool(trial.should_prune())
+
+
+def result_of(study: Any, states: Any) -> Result:
+    """The best trial, and how many ended how."""
+    ways = (states.COMPLETE, states.PRUNED, states.FAIL)
+    numbers = [sum(trial.state == way for trial in study.trials) for way in ways]
+    if not numbers[0]:
+        return Result(None, None, *numbers)
+    return Result(study.best_params, study.best_value, *numbers)

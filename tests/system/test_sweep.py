@@ -1,0 +1,250 @@
+"""Sweeps: what they run, that nothing is lost, on processes of this machine and on a Ray cluster."""
+
+import csv
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from bn_mappo.cli.sweep import main
+from bn_mappo.core.errors import ConfigError
+from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.local import LocalProcesses
+from bn_mappo.sweep.node import Courier, pack, unpack
+from bn_mappo.sweep.plan import cells_of, parse_grid, read_sweep
+from bn_mappo.sweep.run import run_cells, run_grid
+
+SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8", "segment_length=20")
+OFTEN = (*SMALL, "save_model_interval=400", "test_interval=400")
+SHORT = ["--config", "mappo", "--env-config", "coordination_game", "--t-max", "160", "--with", *SMALL]
+
+
+def final_tensors(cell: Cell, root: Path) -> list[torch.Tensor]:
+    """Everything that the last checkpoint of a run holds in tensors, weights and optimiser first."""
+    found: list[torch.Tensor] = []
+
+    def walk(value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+            walk(each)
+
+    steps, path = max(cell.checkpoints(root).items())
+    assert steps >= cell.t_max
+    walk(torch.load(path, weights_only=False)["learner"])
+    assert len(found) > 10
+    return found
+
+
+def assert_same_end(cells: list[Cell], root: Path, other: Path) -> None:
+    """The same weights and the same metrics, to the bit."""
+    for cell in cells:
+        for ours, theirs in zip(final_tensors(cell, root), final_tensors(cell, other), strict=True):
+            assert torch.equal(ours, theirs)
+        assert cell.rows(root) == cell.rows(other)
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_its_grid_and_tells_of_every_variant(tmp_path, capsys):
+    arguments = [*SHORT, "--seeds", "2", "--grid", "lr=0.001,0.0005", "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["0", "1", "2", "3"]
+    assert not (tmp_path / "out").exists()
+    assert main([*arguments, "--index", "2"]) == 0  # the first variant's second seed
+    assert [path.name for path in (tmp_path / "out" / "runs").iterdir()] == ["mappo_lr=0.001"]
+    assert main([*arguments, "--processes", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "| mappo_lr=0.001 | 2 of 2 |" in out and "| mappo_lr=0.0005 | 2 of 2 |" in out
+    with (tmp_path / "out" / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["variant"], row["seed"]) for row in rows} == {
+        (variant, seed) for variant in ("mappo_lr=0.001", "mappo_lr=0.0005") for seed in "01"
+    }
+    for row in rows:
+        cell = Cell(row["variant"], int(row["seed"]), "mappo", "coordination_game", 160)
+        last = cell.rows(tmp_path / "out" / "runs")[-1]["test_return_mean"]
+        assert float(row["test_return_mean"]) == pytest.approx(last)
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_is_killed_ends_with_the_same_bits(tmp_path):
+    cell = Cell("a", 0, "bn_mappo", "coordination_game", 4000, OFTEN)
+    killed: list[int] = []
+
+    class Killing(LocalProcesses):
+        def ended(self, timeout_s):
+            if not killed and cell.checkpoints(tmp_path / "killed"):
+                killed.append(self.running[cell].pid)
+                os.kill(killed[0], signal.SIGKILL)
+            return super().ended(timeout_s)
+
+    assert run_cells([cell], tmp_path / "killed", lambda: Killing(1)) == []
+    assert killed and len(cell.run_folders(tmp_path / "killed")) == 2
+    assert run_grid([cell], tmp_path / "whole", 1) == []
+    assert_same_end([cell], tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_failing_run_is_tried_again_and_told(tmp_path, capsys):
+    broken = ["mac=dag_controller", "dag.generator=fixed"]
+    assert main([*SHORT, *broken, "--seeds", "1", "--retries", "2", "--output", str(tmp_path)]) == 1
+    assert "1 runs failed (mappo seed 0)" in capsys.readouterr().err
+    assert (tmp_path / "runs" / "mappo" / "seed_0" / "log.txt").read_text().count("dag.adjacency") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_path, is_shared):
+    """Two machines of one run each; one of them dies in the middle. Once their folder is shared, once it is not."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    from bn_mappo.sweep.cluster import RayCluster
+    from bn_mappo.sweep.node import TOKEN
+
+    root = tmp_path / "cluster"
+    cells = [Cell("a", seed, "bn_mappo", "coordination_game", 6000, OFTEN) for seed in range(2)]
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    second, was_killed = cluster.add_node(num_cpus=1), threading.Event()
+
+    def kill() -> None:
+        while not all(cell.checkpoints(root) for cell in cells):
+            time.sleep(0.1)
+        was_killed.set()
+        cluster.remove_node(second, allow_graceful=False)
+
+    def make_executor() -> RayCluster:
+        executor = RayCluster(cluster.address, 1, 0, root, 1)
+        assert executor.slots == 2
+        if not is_shared:
+            (root / TOKEN).write_text("of another sweep")
+        return executor
+
+    threading.Thread(target=kill, daemon=True).start()
+    try:
+        assert run_cells(cells, root, make_executor) == []
+    finally:
+        cluster.shutdown()
+    assert was_killed.is_set()
+    assert run_grid(cells, tmp_path / "local", 2) == []
+    assert_same_end(cells, root, tmp_path / "local")
+
+
+@pytest.mark.slow
+def test_a_search_tries_as_many_trials_as_it_says_and_goes_on_where_it_was(tmp_path, capsys):
+    optuna = pytest.importorskip("optuna")
+    path = tmp_path / "search.yaml"
+    text = """
+config: mappo
+env_config: coordination_game
+t_max: 160
+settings: [batch_size_run=4, test_nepisode=4, hidden_dim=8]
+search:
+  n_trials: {n_trials}
+  sampler: sobol
+  space:
+    lr: {{low: 0.0001, high: 0.01, log: true}}
+    epochs: {{low: 1, high: 3, integer: true}}
+    agent: {{choices: [mlp, rnn]}}
+"""
+    for n_trials in (2, 3):
+        path.write_text(text.format(n_trials=n_trials))
+        assert main([str(path), "--output", str(tmp_path / "out")]) == 0
+        assert f"{n_trials} trials complete, 0 ended early, 0 failed" in capsys.readouterr().out
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "out" / "runs" / "study.log"))
+    )
+    study = optuna.load_study(study_name="sweep", storage=storage)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 3
+    for trial in study.trials:
+        own = next((tmp_path / "out" / "runs").glob(f"mappo_{trial.number:04d}"))
+        cell = Cell(own.name, 0, "mappo", "coordination_game", 160)
+        assert trial.value == cell.rows(tmp_path / "out" / "runs")[-1]["test_return_mean"]
+        assert 0.0001 <= trial.params["lr"] <= 0.01 and trial.params["epochs"] in (1, 2, 3)
+
+
+def test_a_grid_is_every_combination_and_seeds_come_first():
+    grid = parse_grid(["lr=1e-3,5e-4", "entropy_coef={'start':0.1,'end':0.0},0.01"])
+    assert grid == {"lr": ["1e-3", "5e-4"], "entropy_coef": ["{'start':0.1,'end':0.0}", "0.01"]}
+    sweep = read_sweep(None, {"config": ["mappo", "vdn"], "env_config": "aloha", "seeds": 2, "grid": grid})
+    cells = cells_of(sweep, {"aloha": 500})
+    assert len(cells) == 2 * 2 * 4 and [cell.seed for cell in cells] == [0] * 8 + [1] * 8
+    assert cells[0].overrides == ("lr=1e-3", "entropy_coef={'start':0.1,'end':0.0}") and cells[0].t_max == 500
+    assert len({cell.folder(Path()) for cell in cells}) == 16
+
+
+def test_the_command_line_counts_more_than_the_file(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text("{config: mappo, env_config: aloha, seeds: 3, grid: {lr: [0.1, 0.2]}}")
+    sweep = read_sweep(path, {"seeds": 1, "grid": {"gamma": ["0.9"]}})
+    assert sweep.seeds == 1 and sweep.grid == {"gamma": ["0.9"]} and sweep.config == "mappo"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--env-config", "aloha"], "--config=NAME is missing"),
+        (["nowhere.yaml"], "no such file"),
+        (["--config", "mapo", "--env-config", "aloha"], "mappo"),
+        (["--config", "mappo", "--env-config", "alhoa"], "aloha"),
+        (["--config", "mappo", "--env-config", "aloha", "--grid", "lr"], "KEY=VALUE,VALUE"),
+        (["--config", "mappo", "--env-config", "aloha", "--grid", "lrr=1,2"], "lr"),
+        (["--config", "mappo", "--env-config", "aloha", "--grid", "gamma=0.9,2"], "gamma"),
+        (["--config", "mappo", "mappo", "--env-config", "aloha"], "same name"),
+        (["--config", "mappo", "--env-config", "aloha", "--seeds", "0"], "at least 1"),
+        (["--config", "mappo", "--env-config", "aloha", "--index", "7"], "runs 0 to 4"),
+        (["--config", "mappo", "--env-config", "aloha", "--retries", "-1"], "at least 0"),
+    ],
+)
+def test_a_mistake_costs_nothing(arguments, message, tmp_path, capsys):
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("lr: {low: 1}", "low and high, or choices"),
+        ("lr: {low: 1, high: 0.5}", "below high"),
+        ("lr: {low: 0, high: 1, log: true}", "above 0"),
+        ("lr: {lo: 0, high: 1}", "lo"),
+        ("lrr: {choices: [1]}", "lr"),
+    ],
+)
+def test_a_mistake_in_a_search_is_named(section, message, tmp_path, capsys):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"{{config: mappo, env_config: aloha, search: {{n_trials: 1, space: {{{section}}}}}}}")
+    assert main([str(path), "--output", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_courier_sends_what_has_changed_and_checkpoints_last(tmp_path):
+    source, target, sent = tmp_path / "source", tmp_path / "target", []
+    source.mkdir()
+    (source / "old.txt").write_text("was there")
+
+    def send(files: dict[str, bytes]) -> None:
+        sent.append(list(files))
+        unpack(files, target)
+
+    with Courier(source, send):
+        (source / "checkpoints").mkdir()
+        (source / "checkpoints" / "step_1.pt").write_bytes(b"1")
+        (source / "metrics.jsonl").write_text("{}\n")
+        (source / "half.tmp").write_text("not yet")
+    assert sent == [["metrics.jsonl", "checkpoints/step_1.pt"]]
+    assert pack(target) == {"metrics.jsonl": b"{}\n", "checkpoints/step_1.pt": b"1"}
+    with pytest.raises(ValueError, match="outside"):
+        unpack({"../elsewhere": b""}, target)
+
+
+def test_two_values_that_make_one_name_are_refused():
+    sweep = read_sweep(None, {"config": "mappo", "env_config": "aloha", "grid": {"x": ["a b", "a/b"]}})
+    with pytest.raises(ConfigError, match="same name"):
+        cells_of(sweep, {"aloha": 10})
