@@ -89,8 +89,8 @@ def improvement(finals: dict[str, Array], names: Sequence[str]) -> Array:
 
 
 def of_all(names: Sequence[str], finals: dict[str, Array], means: dict[str, Estimate]) -> str:
-    rows = [[name, means[name], f"{finals[name].mean():.3f}", f"{np.median(finals[name]):.3f}"] for name in names]
-    return table(["algorithm", "interquartile mean", "mean", "median"], rows)
+    rows = [[name, means[name], f"{np.median(finals[name]):.3f}"] for name in names]
+    return table(["algorithm", "interquartile mean", "median"], rows)
 
 
 def against_first(names: Sequence[str], finals: dict[str, Array]) -> str:
@@ -175,4 +175,4 @@ def tuning_text(suite: Suite) -> str:
         return f"No algorithm was tuned for this suite.\n\n{chosen}"
     number, n_seeds = len(next(iter(suite.tuning.candidates.values()))), suite.tuning.seeds
     text = f"The same budget for each algorithm: {number} candidates with {n_seeds} seed{'s' * (n_seeds > 1)} that no "
-    return f"{text}result uses, on all tasks (`--tune`); the best mean score was chosen.\n\n{chosen}"
+    return f"{text}result uses, on all tasks (`--tune`); the best interquartile mean was chosen.\n\n{chosen}"

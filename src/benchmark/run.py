@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bn_mappo.analysis.comparison import interquartile_mean
 from bn_mappo.analysis.markdown import table
 from bn_mappo.benchmark.report import write_report
 from bn_mappo.benchmark.scores import Scale, by_algorithm, collect, final_scores, scale_of
@@ -45,7 +46,9 @@ def tune(suite: Suite, share: float, folder: Path, processes: int) -> list[Cell]
     scores = by_algorithm(collect(tried, cells, folder / "runs", scales), tried)
     rows, best = [], []
     for name, each in trials.items():
-        found = {trial: float(final_scores(scores[trial.name]).mean()) for trial in each if trial.name in scores}
+        found = {
+            trial: interquartile_mean(final_scores(scores[trial.name])).value for trial in each if trial.name in scores
+        }
         rows += [[name, " ".join(trial.settings), f"{score:.4f}"] for trial, score in found.items()]
         if found:
             winner = max(found, key=lambda trial: found[trial])
@@ -53,6 +56,6 @@ def tune(suite: Suite, share: float, folder: Path, processes: int) -> list[Cell]
             best.append([name, f"`{' '.join(winner.settings)}`", *numbers])
     with (folder / "tuning.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["algorithm", "settings", "score"], *rows])
-    header = ["algorithm", "best settings", "mean score", "best less worst"]
+    header = ["algorithm", "best settings", "interquartile mean", "best less worst"]
     (folder / "tuning.md").write_text(table(header, best) + "\n")
     return failed

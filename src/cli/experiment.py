@@ -1,5 +1,7 @@
 """A run as a Sacred experiment: its configuration is checked before anything starts, its folder holds all it earns."""
 
+import atexit
+import logging
 import shutil
 import sys
 import tempfile
@@ -25,6 +27,7 @@ from bn_mappo.config.loading import (
 )
 from bn_mappo.config.reading import load_yaml
 from bn_mappo.config.schema import Config, claimed, used_values, validate
+from bn_mappo.core import ranks
 from bn_mappo.core.errors import ConfigError, RunError, fail
 from bn_mappo.core.secrets import conceal, mask
 from bn_mappo.envs.adapters.backends import settle
@@ -66,6 +69,8 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[
     Of the layers it has the keys that the run uses; which these are depends on the words of the command line.
     """
     has_git = shutil.which("git") is not None
+    if ranks.rank() > 0:
+        logging.getLogger(alg).setLevel(logging.ERROR)
     experiment = Experiment(alg, base_dir=str(Path(__file__).parents[1]), save_git_info=has_git)
     env_args, url = fill_env_args(layers["env"], layers["env_args"]), conceal(str(layers["mongo_url"]))
     layers = merge({**layers, "env_args": env_args, "mongo_url": url}, names_in(words, env))
@@ -104,6 +109,8 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[
         run_folder.settled = settled.values if settled.note else None
         if setup.checkpoint_path is not None and not checked.evaluate:
             run_folder.continues = resumed_key(setup.checkpoint_path)
+        if ranks.rank() > 0:  # rank 0 keeps the record
+            return {}
         experiment.observers += [run_folder, Mirror(url, run_folder, answers)] if url else [run_folder]
         return {}
 
@@ -139,10 +146,14 @@ def execute(built: Built, sacred_run: Run) -> dict[str, float]:
 
     observer = next((o for o in sacred_run.observers if isinstance(o, RunFolder)), None)  # none with Sacred's -u
     folder = observer.path if observer else Path(tempfile.mkdtemp(prefix="unobserved_run_"))
+    if ranks.rank() > 0:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     log = MetricLog(folder, make_sinks(config, folder, sacred_run.log_scalar))
     if about := describe(config.env, config.env_args):
         sacred_run.info["environment"] = about
     try:
+        if ranks.rank() > 0:
+            return {} if config.evaluate else train(config, setup, log, folder).test
         if config.evaluate:
             return report_evaluation(evaluate_checkpoint(config, setup, folder), config, folder)
         result = train(config, setup, log, folder)

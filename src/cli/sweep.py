@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--t-max", type=int, help="environment steps of a run (default: the environment's)")
     options.add_argument("--grid", nargs="+", metavar="KEY=V,V", help="settings, each with all its values")
     options.add_argument("--with", dest="settings", nargs="+", metavar="KEY=VALUE", help="settings of all runs")
+    options.add_argument("--import", dest="plugins", action="append", help="a module or Python file to import first")
     options.add_argument("--preset", help="settings to lay over ours, such as paper")
     options.add_argument("--metric", default="test_return_mean", help="what the summary tells (default: %(default)s)")
     options.add_argument("--output", type=Path, help="folder for runs and summary (default: results/sweeps/NAME)")
@@ -62,15 +63,17 @@ def run(options: argparse.Namespace) -> None:
     if options.retries < 0 or min(options.cpus_per_run, options.gpus_per_run) < 0:
         raise ConfigError("--retries, --cpus-per-run and --gpus-per-run: give a number of at least 0")
     single_threaded()
+    from bn_mappo.core.plugins import load_plugins
     from bn_mappo.sweep.plan import as_list, cells_of, parse_grid, read_sweep
     from bn_mappo.sweep.run import run_cells
     from bn_mappo.sweep.summary import SUMMARY, write_summary
 
-    names = ("config", "env_config", "seeds", "first_seed", "t_max", "settings", "preset")
+    names = ("config", "env_config", "seeds", "first_seed", "t_max", "settings", "preset", "plugins")
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.grid:
         given["grid"] = parse_grid(options.grid)
     sweep = read_sweep(options.file, given)
+    load_plugins(sweep.plugins)
     lengths = steps_of(as_list(sweep.config)[0], as_list(sweep.env_config))
     folder = options.output or Path("results", "sweeps", options.file.stem if options.file else name_of(sweep))
     root, executor = folder / "runs", partial(make_executor, options, folder / "runs")

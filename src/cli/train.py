@@ -1,7 +1,10 @@
 """bn-mappo --config=ALG --env-config=ENV with key=value ... -> one recorded run."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +52,18 @@ def check_presets(env: str, rest: list[str]) -> None:
             raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, preset_names(env))
 
 
+@contextmanager
+def silenced_unless_first() -> Iterator[None]:
+    """Of several processes that train together, the first one tells how it goes."""
+    from bn_mappo.core.ranks import rank
+
+    if rank() == 0:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
 def main(arguments: list[str]) -> int:
     """Run the command line; its exit status: 2 for a mistake, 1 if the run failed, 3 if its games failed too often."""
     arguments = [conceal(argument) for argument in arguments]
@@ -69,7 +84,8 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         fail(error, 2)
     try:
-        experiment.run_commandline([sys.argv[0], *rest])
+        with silenced_unless_first():
+            experiment.run_commandline([sys.argv[0], *rest])
     except KeyboardInterrupt as interrupt:
         sys.exit(128 + (interrupt.args[0] if interrupt.args else 2))
     except SystemExit as stop:

@@ -8,12 +8,13 @@ from bn_mappo.controllers.basic_controller import MAC, Evaluation
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import options
+from bn_mappo.core.ranks import largest
 from bn_mappo.core.schedules import FractionSchedule, NonNegativeSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
 from bn_mappo.learners.learner import Statistics
-from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised
+from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised, weighted_sum
 from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Targets
 from bn_mappo.modules.dag.ops import density
 
@@ -83,7 +84,7 @@ class BNMAPPOLearner(PPOLearner):
                 self.options.eps_clip,
             )
             loss = loss - surrogate
-            statistics["dag_order_ratio_error"] = ((ratio - 1).abs() * weight).amax()
+            statistics["dag_order_ratio_error"] = largest(((ratio - 1).abs() * weight).amax())
             if evaluation.dag_stats is not None:
                 statistics["dag_order_entropy"] = -masked_mean(log_prob.detach(), weight)  # from the orders drawn
         if evaluation.edge_log_prob is not None and evaluation.edge_entropy is not None:
@@ -94,9 +95,9 @@ class BNMAPPOLearner(PPOLearner):
                 normalised(targets.weight),
                 self.options.eps_clip,
             )
-            entropy = (evaluation.edge_entropy * normalised(targets.weight)).sum()
+            entropy = weighted_sum(evaluation.edge_entropy, normalised(targets.weight))
             loss = loss - surrogate - self.options.entropy_coef(fraction) * entropy
-            statistics["dag_edge_ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
+            statistics["dag_edge_ratio_error"] = largest(((ratio - 1).abs() * targets.weight).amax())
             if evaluation.dag_stats is not None:
                 statistics["dag_edge_entropy"] = entropy.detach()
         return loss, statistics

@@ -1,7 +1,7 @@
 """The losses of PPO as weighted sums, each one node of the gradient graph with its gradient written out.
 
 On a CPU and with small networks the time of an update is the number of nodes; a test holds every gradient here against
-automatic differentiation of the plain formula.
+automatic differentiation of the plain formula. Sums run over all ranks of a run (core/ranks.py).
 """
 
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+
+from bn_mappo.core.ranks import shared, total
 
 
 class _ClippedSurrogate(Function):
@@ -37,8 +39,8 @@ def clipped_surrogate(
     log_prob, old_log_prob, weight [B, T, N]; advantage [B, T, N] or [B, T, 1]. Returns the sum and the ratio [B, T, N].
     The gradient of log_prob is w r A where the first term is the smaller, else 0.
     """
-    result: tuple[Tensor, Tensor] = _ClippedSurrogate.apply(log_prob, old_log_prob, advantage, weight, eps_clip)
-    return result
+    surrogate, ratio = _ClippedSurrogate.apply(log_prob, old_log_prob, advantage, weight, eps_clip)
+    return shared(surrogate), ratio
 
 
 class _ClippedValueLoss(Function):
@@ -76,15 +78,19 @@ def clipped_value_loss(
 
     value, old_value, target, weight [B, T, V], in the same (normalised) units.
     """
-    result: Tensor = _ClippedValueLoss.apply(value, old_value, target, weight, value_clip, delta)
-    return result
+    return shared(_ClippedValueLoss.apply(value, old_value, target, weight, value_clip, delta))
 
 
 def normalised(weight: Tensor) -> Tensor:
     """Weights that sum to 1, so that weighted sums are means over what counts; all 0 where nothing counts."""
-    return weight / weight.sum().clamp(min=1.0)
+    return weight / total(weight.sum()).clamp(min=1.0)
+
+
+def weighted_sum(values: Tensor, weight: Tensor) -> Tensor:
+    """sum(values * weight)."""
+    return shared((values * weight).sum())
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     """sum(values * weight) / sum(weight), 0 where nothing counts; weight broadcasts to values."""
-    return (values * normalised(weight.expand_as(values))).sum()
+    return weighted_sum(values, normalised(weight.expand_as(values)))

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from bn_mappo.controllers.basic_controller import MAC, Evaluation
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Chosen, Count, Fraction, Limits, NonNegative, Positive, options
+from bn_mappo.core.ranks import add_up, largest
+from bn_mappo.core.ranks import size as n_ranks
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.learners.flat_parameters import FlatParameters
 from bn_mappo.learners.learner import Learner, Statistics
-from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised
+from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised, weighted_sum
 from bn_mappo.learners.returns import generalised_advantages
 from bn_mappo.learners.running_stats import RunningMoments
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
@@ -164,7 +166,7 @@ class PPOLearner(Learner):
 
     def mini_batches(self, batch: EpisodeBatch, targets: Targets) -> Iterator[tuple[EpisodeBatch, Targets]]:
         """The batch in random parts of `batch_size` games; as it is where that is all of them."""
-        size = self.options.batch_size or batch.batch_size
+        size = self.options.batch_size // n_ranks() if self.options.batch_size else batch.batch_size
         if size == batch.batch_size:
             yield batch, targets
             return
@@ -180,7 +182,7 @@ class PPOLearner(Learner):
         surrogate, ratio = clipped_surrogate(
             evaluation.log_prob, batch["log_prob"], targets.advantage, weight, options.eps_clip
         )
-        entropy = (evaluation.entropy * weight).sum()
+        entropy = weighted_sum(evaluation.entropy, weight)
         extra, statistics = self.extra_loss(evaluation, batch, targets, fraction)
         value = self.critic(batch.fields) if evaluation.values is None else evaluation.values  # [B, T, V]
         critic_loss = clipped_value_loss(
@@ -195,16 +197,18 @@ class PPOLearner(Learner):
         for group in (*self.actor_groups, *self.critic_groups):
             group.zero_grad()
         (policy_loss + options.value_coef * critic_loss).backward()
+        for group in (*self.actor_groups, *self.critic_groups):
+            add_up(group.gradient)
         losses = {"pg_loss": -surrogate, "entropy": entropy, "extra_loss": extra, "critic_loss": critic_loss}
         statistics["agent_grad_norm"] = self.clip(self.clipped_groups, options.grad_norm_clip, losses)
         if self.critic_groups:
             statistics["critic_grad_norm"] = self.clip(self.critic_groups, options.grad_norm_clip, losses)
         self.optimiser.step()
-        statistics["ratio_error"] = ((ratio - 1).abs() * targets.weight).amax()
+        statistics["ratio_error"] = largest(((ratio - 1).abs() * targets.weight).amax())
         if collect_stats:
             statistics |= {name: loss.detach() for name, loss in losses.items()}
-            statistics["approx_kl"] = ((ratio - 1 - ratio.log()) * weight).sum()
-            statistics["clip_fraction"] = (((ratio - 1).abs() > options.eps_clip) * weight).sum()
+            statistics["approx_kl"] = weighted_sum(ratio - 1 - ratio.log(), weight)
+            statistics["clip_fraction"] = weighted_sum(((ratio - 1).abs() > options.eps_clip).float(), weight)
             statistics["advantage_mean"] = masked_mean(targets.advantage, batch["filled"].unsqueeze(-1))
         return statistics
 

@@ -11,6 +11,8 @@ from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.controllers.value_controller import QMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Chosen, Count, Fraction, Limits, Positive, options
+from bn_mappo.core.ranks import add_up, largest, shared, total
+from bn_mappo.core.ranks import size as n_ranks
 from bn_mappo.core.schedules import PositiveSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
@@ -126,7 +128,17 @@ class QLearner(Learner):
 
     def make_replay(self, n_games: int) -> Replay:
         """An empty replay of n_games that are played at once."""
-        return Replay(self.replayed(), self.options.buffer_size, n_games, self.info.episode_limit)
+        return Replay(self.replayed(), self.options.buffer_size // n_ranks(), n_games, self.info.episode_limit)
+
+    @property
+    def batch_size(self) -> int:
+        """Episodes of a gradient step that this rank takes from its own replay."""
+        return self.options.batch_size // n_ranks()
+
+    def fewest_episodes(self) -> int:
+        """Episodes in the replay, or in that of the rank which has the fewest."""
+        assert self.replay is not None
+        return -int(largest(torch.tensor(-self.replay.size)))
 
     def train(self, batch: EpisodeBatch, fraction: float, collect_stats: bool = True) -> Statistics:
         """Keep a segment, and take the gradient steps that are due; empty where none is, or too little is kept yet."""
@@ -134,16 +146,16 @@ class QLearner(Learner):
         if self.replay is None:
             self.replay = self.make_replay(batch.batch_size)
         self.replay.add(batch)
-        if self.replay.size < options.batch_size:
+        if self.fewest_episodes() < self.batch_size:
             return {}
         self.optimiser.param_groups[0]["lr"] = options.lr(fraction)
-        self.due += options.samples_per_insert * batch.batch_size * batch.n_steps
+        self.due += options.samples_per_insert * batch.batch_size * batch.n_steps * n_ranks()
         statistics: Statistics = {}
         while self.due > 0:
-            fields = self.replay.sample(options.batch_size, self.generators["replay"], self.generators.device)
+            fields = self.replay.sample(self.batch_size, self.generators["replay"], self.generators.device)
             episodes = EpisodeBatch(fields, self.mac.init_hidden(len(fields[FILLED])))
             statistics = self.step(episodes, collect_stats)
-            self.due -= episodes[FILLED].sum().cpu()
+            self.due -= total(episodes[FILLED].sum()).cpu()
         if statistics and collect_stats:
             statistics["epsilon"] = torch.tensor(self.mac.options.epsilon(fraction))
             statistics["buffer_episodes"] = torch.tensor(self.replay.size)
@@ -160,9 +172,10 @@ class QLearner(Learner):
             self.value_moments.update(target, weight)
             target = self.value_moments.normalise(target)
         loss = clipped_value_loss(taken, taken.detach(), target, normalised(weight), 0.0, options.huber_delta)
-        loss = loss + self.mac.extra_loss(values, normalised(episodes[FILLED]).flatten())
+        loss = loss + shared(self.mac.extra_loss(values, normalised(episodes[FILLED]).flatten()))
         self.trained.zero_grad()
         loss.backward()
+        add_up(self.trained.gradient)
         norm = self.clip([self.trained], options.grad_norm_clip, {"loss": loss})
         self.optimiser.step()
         self.n_steps += 1

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from bn_mappo.core.ranks import total
+
 SMALLEST_VARIANCE = 1e-4
 
 
@@ -22,12 +24,13 @@ class RunningMoments(nn.Module):
     @torch.no_grad()
     def update(self, values: Tensor, weight: Tensor) -> None:
         """Take in values that count with `weight` (0 or 1), as one step of the average."""
-        count = weight.sum(dtype=torch.float64)
+        doubles = values.double()
+        sums = [weight.sum(dtype=torch.float64), (doubles * weight).sum(), (doubles.square() * weight).sum()]
+        count, first, second = total(torch.stack(sums)).unbind()
         if count == 0:
             return
-        doubles = values.double()
-        for total, power in ((self.mean, doubles), (self.square, doubles.square())):
-            total.mul_(self.decay).add_((1 - self.decay) * (power * weight).sum() / count)
+        for moment, power in ((self.mean, first), (self.square, second)):
+            moment.mul_(self.decay).add_((1 - self.decay) * (power / count))
         self.weight.mul_(self.decay).add_(1 - self.decay)
 
     def moments(self) -> tuple[Tensor, Tensor]:

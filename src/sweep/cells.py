@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from bn_mappo.config.schema import validate
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.nested import differences, flatten
 from bn_mappo.envs.adapters.backends import settle
-from bn_mappo.envs.registry import describe, fill_env_args
+from bn_mappo.envs.registry import describe, env_layer, fill_env_args
 from bn_mappo.tracking.files import read_json
 from bn_mappo.tracking.metrics import read_metrics
 from bn_mappo.training.checkpoint import checkpoints
@@ -33,6 +35,7 @@ class Cell:
     overrides: tuple[str, ...] = ()  # KEY=VALUE
     preset: str | None = None  # of src/config/presets
     place: str = ""  # folder below the root of the grid, where the grid has several environments
+    plugins: tuple[str, ...] = ()  # modules, or Python files, to import first
 
     @property
     def title(self) -> str:
@@ -76,17 +79,10 @@ class Cell:
 
     def settings(self) -> dict[str, Any]:
         """Every setting of the run but where it is recorded; ConfigError where one is wrong."""
-        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*self.overrides, *self._own_overrides()]))
-        check_keys(given, default_values(), f"settings of {self.variant}")
-        layers = load_layers(self.config, self.env_config)
-        preset = load_preset(self.preset, self.env_config, layers, given) if self.preset else {}
-        values = overlay(merge(layers, preset), given)
-        values["env_args"] = fill_env_args(values["env"], values["env_args"])
-        settled = settle(values).values
-        validate(settled)
-        return settled
+        return {**deepcopy(_settings_without_seed(replace(self, seed=0))), "seed": self.seed}
 
-    def _own_overrides(self) -> list[str]:
+    def own_words(self) -> list[str]:
+        """KEY=VALUE that no settings can change."""
         return [f"seed={self.seed}", f"t_max={self.t_max}"]
 
     def words(self, root: Path) -> list[str]:
@@ -94,10 +90,24 @@ class Cell:
         folder, resumed = self.run_folder(root), []
         if folder is not None and any((folder / "checkpoints").glob("step_*.pt")):
             resumed = [f"checkpoint_path={folder}"]
-        fixed = [*self._own_overrides(), f"local_results_path={self.folder(root)}", "report=False"]
-        flags = [f"--config={self.config}", f"--env-config={self.env_config}", "with"]
+        fixed = [*self.own_words(), f"local_results_path={self.folder(root)}", "report=False"]
+        flags = [f"--config={self.config}", f"--env-config={self.env_config}", *(f"--import={p}" for p in self.plugins)]
         preset = [self.preset] if self.preset else []
-        return [*flags, *preset, *fixed, *self.overrides, *resumed]
+        return [*flags, "with", *preset, *fixed, *self.overrides, *resumed]
+
+
+@lru_cache(maxsize=1024)
+def _settings_without_seed(cell: Cell) -> dict[str, Any]:
+    """The settings of a cell of seed 0: runs that differ in their seed alone share the work."""
+    given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*cell.overrides, *cell.own_words()]))
+    check_keys(given, default_values(), f"settings of {cell.variant}")
+    layers = {**load_layers(cell.config, cell.env_config, env_layer(cell.env_config)), "plugins": list(cell.plugins)}
+    preset = load_preset(cell.preset, cell.env_config, layers, given) if cell.preset else {}
+    values = overlay(merge(layers, preset), given)
+    values["env_args"] = fill_env_args(values["env"], values["env_args"])
+    settled = settle(values).values
+    validate(settled)
+    return settled
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:

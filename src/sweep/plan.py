@@ -65,6 +65,7 @@ class SweepFile(Section):
     settings: list[str] = []
     grid: dict[str, list[Any]] = {}
     search: SearchFile | None = None
+    plugins: list[str] = []
 
 
 def read_sweep(path: Path | None, given: dict[str, Any]) -> SweepFile:
@@ -105,7 +106,8 @@ def cells_of(sweep: SweepFile, t_max_of: dict[str, int]) -> list[Cell]:
             variant = "_".join(re.sub(r"[^\w.=+,-]+", "-", word) for word in (config, *words))
             settings = (*sweep.settings, *words)
             t_max = sweep.t_max or t_max_of[env]
-            cells.append(Cell(variant, seed, config, env, t_max, settings, sweep.preset, env if len(envs) > 1 else ""))
+            place, plugins = env if len(envs) > 1 else "", tuple(sweep.plugins)
+            cells.append(Cell(variant, seed, config, env, t_max, settings, sweep.preset, place, plugins))
     folders = {cell.folder(Path()) for cell in cells}
     if len(folders) < len(cells):
         raise ConfigError("two runs of this sweep have the same name: list each configuration and value once")

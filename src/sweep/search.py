@@ -129,7 +129,7 @@ def sample_cell(sweep: SweepFile, settings: dict[str, Any], number: int, t_max: 
         raise ConfigError("a search has one config, one env_config, and no grid: put what varies in search.space")
     words = (*sweep.settings, *(f"{key}={value}" for key, value in settings.items()))
     variant = re.sub(r"\W+", "-", configs[0]) + f"_{number:04d}"
-    return Cell(variant, sweep.first_seed, configs[0], envs[0], t_max, words, sweep.preset)
+    return Cell(variant, sweep.first_seed, configs[0], envs[0], t_max, words, sweep.preset, "", tuple(sweep.plugins))
 
 
 def tell(study: Any, trial: Any, cell: Cell, root: Path, metric: str, states: Any) -> None:

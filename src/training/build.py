@@ -1,4 +1,7 @@
-"""Builds what a configuration names: networks, learner, and the checkpoint to go on from. Starts no environment."""
+"""Builds what a configuration names: networks, learner, and the checkpoint to go on from. Starts no environment.
+
+Where several processes train together (core/ranks.py), each builds the same networks and its share of the games.
+"""
 
 import warnings
 from pathlib import Path
@@ -9,6 +12,8 @@ import torch
 from bn_mappo.config.schema import Config
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.controllers.basic_controller import MAC
+from bn_mappo.core import ranks
+from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.registry import get_env_info, make_vec_env
@@ -38,11 +43,14 @@ def build(config: Config) -> Setup:
             device = torch.device("cuda")
         else:
             warnings.warn("use_cuda=True, but there is no CUDA device: running on the CPU", stacklevel=2)
+    check_ranks(config)
+    ranks.join(device)
     torch.set_num_threads(config.torch_threads)
     keep_freed_memory()
     info, generators = get_env_info(config), Generators(config.seed, device)
     mac: MAC = MACS[config.mac.name](config.mac.options, info, generators).to(device)
     learner: Learner = LEARNERS[config.learner.name](config.learner.options, info, mac, generators)
+    generators.belong_to(ranks.rank())
     if not config.checkpoint_path:
         return Setup(info, generators, mac, learner, None, None)
     path = find_checkpoint(config.checkpoint_path, config.load_step)
@@ -50,6 +58,11 @@ def build(config: Config) -> Setup:
     check_rules(path, checkpoint, info.record.rules, config.evaluate)
     if not config.evaluate:
         check_resumes(path, checkpoint, config.values())
+        if (before := checkpoint.get("n_ranks", 1)) != ranks.size():
+            raise ConfigError(
+                f"{path} was written by {before} processes that trained together, and this run has {ranks.size()}: "
+                f"resume with torchrun --nproc-per-node={before}"
+            )
     check_fits(path, checkpoint["learner"]["mac"], mac.state_dict(), "weight")
     for name, network in learner.networks().items():
         check_fits(path, checkpoint["learner"].get(name, {}), network.state_dict(), f"{name} weight")
@@ -57,8 +70,17 @@ def build(config: Config) -> Setup:
     return Setup(info, generators, mac, learner, checkpoint, path)
 
 
+def check_ranks(config: Config) -> None:
+    """ConfigError where the games cannot be shared out to the processes of this run."""
+    shared = {"batch_size_run": config.batch_size_run, "batch_size": config.learner.options.batch_size}
+    for key, value in shared.items():
+        if value is not None and value % ranks.size():
+            raise ConfigError(f"{key}={value} must be a multiple of {ranks.size()}: so many processes train together")
+
+
 def start_collector(config: Config, setup: Setup) -> Collector:
     """The training games, standing at their start."""
-    env = make_vec_env(config, config.batch_size_run, "train")
+    rank = ranks.rank()
+    env = make_vec_env(config, config.batch_size_run // ranks.size(), "train" if rank == 0 else f"train_{rank}")
     scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
     return Collector(env, setup.mac, scheme, config.segment_length, setup.generators)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from bn_mappo.core.ranks import gather
 from bn_mappo.core.specs import Array, StepResult, team_reward
 
 
@@ -31,9 +32,14 @@ class EpisodeStats:
         return games
 
     def pop(self) -> dict[str, float]:
-        """Means (and the deviation of the return) over the episodes finished since the last call, if there are any."""
-        episodes = {name: np.concatenate(values) for name, values in self.finished.items()}
+        """Means (and the deviation of the return) over the episodes finished since the last call, if there are any.
+
+        Over the games of all ranks, in rank 0.
+        """
+        parts = gather(self.finished)
         self.finished = {}
+        names = dict.fromkeys(name for part in parts for name in part)
+        episodes = {name: np.concatenate([x for part in parts for x in part.get(name, [])]) for name in names}
         if not len(episodes.get("return", ())):
             return {}
         means = {f"{name}_mean": float(values.mean()) for name, values in episodes.items()}

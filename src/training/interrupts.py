@@ -1,8 +1,12 @@
-"""SIGINT and SIGTERM end a run between two updates, with a checkpoint."""
+"""SIGINT and SIGTERM end a run between two updates, with a checkpoint, in all of its ranks."""
 
 import signal
 from types import FrameType, TracebackType
 from typing import Self
+
+import torch
+
+from bn_mappo.core.ranks import largest
 
 
 class Interrupt:
@@ -21,6 +25,10 @@ class Interrupt:
         if self.signum is not None:
             raise KeyboardInterrupt
         self.signum = signum
+
+    def agreed(self) -> int | None:
+        """The signal that any rank has received; the same in all of them, so that they end together."""
+        return int(largest(torch.tensor(self.signum or 0))) or None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,5 +1,6 @@
 """How far a training run is, with the metrics that a person follows."""
 
+import io
 import sys
 from types import TracebackType
 from typing import Self
@@ -17,8 +18,9 @@ SHOWN = {  # label: metric
 class TrainingProgress:
     """Shows steps, steps per second, return, DAG density and time left. Writes past Sacred's capture of stdout."""
 
-    def __init__(self, t_start: int, t_max: int):
-        self.display = ProgressDisplay(sys.__stdout__, t_max, t_start, "{done:>10,} / {total:,} steps")
+    def __init__(self, t_start: int, t_max: int, is_silent: bool = False):
+        stream = io.StringIO() if is_silent else sys.__stdout__
+        self.display = ProgressDisplay(stream, t_max, t_start, "{done:>10,} / {total:,} steps")
         self.latest: dict[str, float] = {}
 
     def __enter__(self) -> Self:

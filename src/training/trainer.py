@@ -1,4 +1,7 @@
-"""One training run: play a segment, learn from it, and let callbacks log, show and save what came of it."""
+"""One training run: play a segment, learn from it, and let callbacks log, show and save what came of it.
+
+Where several processes train together (core/ranks.py), each has a trainer; rank 0 evaluates and keeps the record.
+"""
 
 import errno
 from collections.abc import Sequence
@@ -6,8 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bn_mappo.config.schema import Config
+from bn_mappo.core import ranks
 from bn_mappo.core.clock import Clock
 from bn_mappo.core.errors import RunError
+from bn_mappo.core.ranks import LostRankError
 from bn_mappo.envs.vec_env import run_metrics
 from bn_mappo.learners.learner import Statistics
 from bn_mappo.tracking.metrics import MetricLog
@@ -39,7 +44,7 @@ class LogRows(Callback):
     """Writes each row of metrics to the run's log."""
 
     def on_update(self, trainer: "Trainer", row: dict[str, float]) -> None:
-        if row:
+        if row and ranks.rank() == 0:
             trainer.log.log(trainer.clock.t_env, row)
 
 
@@ -76,17 +81,18 @@ class Trainer:
 
     def run(self) -> RunResult:
         """Train to t_max, or until a signal."""
-        with Interrupt() as interrupt, TrainingProgress(self.clock.t_env, self.config.t_max) as display:
+        show = TrainingProgress(self.clock.t_env, self.config.t_max, is_silent=ranks.rank() > 0)
+        with Interrupt() as interrupt, show as display:
             if self.clock.t_env == 0 and self.log.n_rows == 0:
                 self.log.log(0, self.evaluate({}))
-            while not self.clock.is_over and interrupt.signum is None:
+            while not self.clock.is_over and (signum := interrupt.agreed()) is None:
                 statistics = self.update()
                 row = self.due_metrics(statistics)
                 for callback in (*self.callbacks, ShowProgress(display)):
                     callback.on_update(self, row)
-            if interrupt.signum is not None:
+            if signum is not None:
                 self.save()
-        return RunResult(self.clock.t_env, self.test, interrupt.signum)
+        return RunResult(self.clock.t_env, self.test, signum)
 
     def update(self) -> Statistics:
         """One segment and one update; a failure saves the last good state, and never over a checkpoint."""
@@ -94,13 +100,17 @@ class Trainer:
         try:
             batch = self.collector.collect(fraction)
         except RunError:
-            self.save(overwrite=False)
+            self.save_alone()
             raise
         good = learner.snapshot()
-        self.clock.advance(batch.batch_size * batch.n_steps)
+        self.clock.advance(batch.batch_size * batch.n_steps * ranks.size())
         try:
             return learner.train(batch, fraction, collect_stats=self.clock.is_due(self.config.log_interval))
-        except RunError:
+        except LostRankError:
+            learner.restore(good)
+            self.save_alone()
+            raise
+        except RunError:  # in all ranks alike
             learner.restore(good)
             self.save()
             raise
@@ -120,39 +130,65 @@ class Trainer:
         return run_metrics(self.setup.info, self.collector.env.restarts() + self.tester.restarts())
 
     def evaluate(self, row: dict[str, float]) -> dict[str, float]:
-        """The row with an evaluation of the present policy; where games fail too often, row and checkpoint are kept."""
+        """The row with an evaluation of the present policy; where games fail too often, row and checkpoint are kept.
+
+        Rank 0 evaluates.
+        """
+        if ranks.rank() > 0:
+            return row
         try:
             self.test = self.tester.metrics(self.clock)
         except RunError:
             if row:
                 self.log.log(self.clock.t_env, row)
-            self.save(overwrite=False)
+            self.save_alone()
             raise
         return {**row, **self.test, **self.environment_metrics()}
 
-    def save(self, overwrite: bool = True) -> None:
-        """Write a checkpoint of everything that a resumed run needs."""
-        folder = self.folder / "checkpoints"
-        if not overwrite and checkpoint_file(folder, self.clock.t_env).exists():
+    def save(self) -> None:
+        """Write a checkpoint of everything that a resumed run needs; all ranks call this at the same step."""
+        self.write(ranks.gather(self.own_state()))
+
+    def save_alone(self) -> None:
+        """The same where other ranks cannot be asked: those will start new games. Never over another checkpoint."""
+        if not checkpoint_file(self.folder / "checkpoints", self.clock.t_env).exists():
+            self.write([self.own_state()] if ranks.rank() == 0 else [])
+
+    def own_state(self) -> dict[str, Any]:
+        """What each rank has of its own."""
+        return {
+            "experience": self.setup.learner.experience(),
+            "collector": self.collector.state_dict(),
+            "generators": self.setup.generators.state_dict(),
+        }
+
+    def write(self, states: list[dict[str, Any]]) -> None:
+        """Write a checkpoint with the states of the ranks; rank 0 has them."""
+        if not states:
             return
         content = {
             "config": self.config.values(),
             "rules": self.setup.info.record.rules,
             "learner": self.setup.learner.state_dict(),
-            "experience": self.setup.learner.experience(),
-            "collector": self.collector.state_dict(),
-            "generators": self.setup.generators.state_dict(),
+            **states[0],
             "n_rows": self.log.n_rows,
         }
-        save_checkpoint(folder, self.clock.t_env, content)
+        if ranks.size() > 1:
+            content |= {"n_ranks": ranks.size(), "other_ranks": states[1:]}
+        save_checkpoint(self.folder / "checkpoints", self.clock.t_env, content)
 
     def resume(self, checkpoint: dict[str, Any], path: Path) -> None:
         """Go on from a checkpoint; networks and optimiser have their state already (build)."""
-        self.setup.generators.load_state_dict(checkpoint["generators"])
-        if not self.collector.load_state_dict(checkpoint["collector"]):
-            print(f"note: {self.config.env} cannot restore running games: they start anew, so this is not exact")
-        if lacks := self.setup.learner.load_experience(checkpoint.get("experience", {})):
-            print(f"note: {lacks}, so this is not exact")
+        states = [checkpoint, *checkpoint.get("other_ranks", [])]
+        if len(states) < ranks.size() and ranks.rank() == 0:
+            print("note: the checkpoint was written when a process had died; its games start anew: this is not exact")
+        if ranks.rank() < len(states):
+            state = states[ranks.rank()]
+            self.setup.generators.load_state_dict(state["generators"])
+            if not self.collector.load_state_dict(state["collector"]):
+                print(f"note: {self.config.env} cannot restore running games: they start anew, so this is not exact")
+            if lacks := self.setup.learner.load_experience(state.get("experience", {})):
+                print(f"note: {lacks}, so this is not exact")
         for difference in describe_difference(checkpoint["config"], self.config.values()):
             print(f"note: resumed with another {difference}")
         self.log.replay(path.parent.parent, int(checkpoint["n_rows"]))
@@ -162,7 +198,7 @@ class Trainer:
         """The disk is full or gone: try to save a checkpoint all the same; returns what to tell."""
         step = f"{self.clock.t_env:,}"
         try:
-            self.save(overwrite=False)
+            self.save_alone()
             outcome = f"The checkpoint of step {step} is saved."
         except OSError:
             outcome = f"No checkpoint of step {step} could be saved; the one before is whole."
