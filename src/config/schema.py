@@ -4,12 +4,13 @@ A controller, a learner, a mixer and a DAG generator declare their own keys (the
 has follows from the names that it gives (mac, learner, mixer, dag.generator). Keys of other parts do not exist for it.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from bn_mappo.config.explain import explain
 from bn_mappo.controllers import REGISTRY as MACS
@@ -20,6 +21,12 @@ from bn_mappo.core.options import Chosen, Count, Natural, Positive, options
 from bn_mappo.learners import REGISTRY as LEARNERS
 
 
+def _check_device(name: str) -> str:
+    if re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        return name
+    raise ValueError("must be cpu, cuda, or cuda:NUMBER")
+
+
 @options
 class Config:
     """A checked configuration. Comments and units stand in default.yaml."""
@@ -27,6 +34,7 @@ class Config:
     name: str
     seed: Natural
     t_max: Count
+    device: Annotated[str, AfterValidator(_check_device)]
     use_cuda: bool
     torch_threads: Count
     local_results_path: str

@@ -32,11 +32,16 @@ def size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def local_rank() -> int:
+    """The number of this process among those of its machine."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if size() > 1 else 0
+
+
 def join(device: torch.device) -> None:
     """Meet the other ranks; does nothing in a process alone."""
     global _joined
     if size() > 1 and not _joined:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
         _joined = True
 
 

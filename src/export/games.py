@@ -17,7 +17,14 @@ MOST_AT_ONCE = 50  # games on arrays
 def exported_config(about: dict[str, Any]) -> Config:
     """The configuration of the run that a folder was exported from (team.json)."""
     load_plugins(about["config"].get("plugins", []))
-    own = {"checkpoint_path": "", "evaluate": False, "save_replay": False, "save_steps": False, "use_cuda": False}
+    own = {
+        "checkpoint_path": "",
+        "evaluate": False,
+        "save_replay": False,
+        "save_steps": False,
+        "device": "cpu",
+        "use_cuda": False,
+    }
     return validate(merge(overlay(default_values(), about["config"]), own))
 
 

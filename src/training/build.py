@@ -37,12 +37,7 @@ class Setup(NamedTuple):
 
 def build(config: Config) -> Setup:
     """Check everything that can be wrong with the configuration, and build networks and learner."""
-    device = torch.device("cpu")
-    if config.use_cuda:
-        if torch.cuda.is_available():
-            device = torch.device("cuda")
-        else:
-            warnings.warn("use_cuda=True, but there is no CUDA device: running on the CPU", stacklevel=2)
+    device = device_of(config)
     check_ranks(config)
     ranks.join(device)
     torch.set_num_threads(config.torch_threads)
@@ -68,6 +63,22 @@ def build(config: Config) -> Setup:
         check_fits(path, checkpoint["learner"].get(name, {}), network.state_dict(), f"{name} weight")
     learner.load_state_dict(checkpoint["learner"])
     return Setup(info, generators, mac, learner, checkpoint, path)
+
+
+def device_of(config: Config) -> torch.device:
+    """Where networks and batches lie; ConfigError where the configured GPU is not there."""
+    if config.use_cuda and config.device == "cpu" and not torch.cuda.is_available():
+        warnings.warn("use_cuda=True, but there is no CUDA device: running on the CPU", stacklevel=2)
+        return torch.device("cpu")
+    device = torch.device("cuda" if config.use_cuda and config.device == "cpu" else config.device)
+    if device.type == "cpu":
+        return device
+    n_devices = torch.cuda.device_count()
+    number = device.index if device.index is not None else ranks.local_rank()
+    if number >= n_devices:
+        there = f"{n_devices} CUDA devices" if n_devices else "no CUDA device"
+        raise ConfigError(f"device={config.device}: this machine has {there} (cuda:{number} is wanted). Use device=cpu")
+    return torch.device("cuda", number)
 
 
 def check_ranks(config: Config) -> None:

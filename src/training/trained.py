@@ -43,7 +43,7 @@ def load_run(folder: str | Path, step: int = 0) -> Run:
     path = find_checkpoint(str(folder), step)
     content = read_checkpoint(path, torch.device("cpu"))
     load_plugins(content["config"].get("plugins", []))
-    own = {"checkpoint_path": str(path), "evaluate": True, "load_step": 0, "use_cuda": False}
+    own = {"checkpoint_path": str(path), "evaluate": True, "load_step": 0, "device": "cpu", "use_cuda": False}
     config = validate(merge(overlay(default_values(), content["config"]), own))
     here = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     return Run(config, build(config), int(content["t_env"]), here)

@@ -40,6 +40,8 @@ MISTAKES = [
     (CG, "with batch_size_run=0", ["batch_size_run=0"]),
     (CG, "with batch_size_run=32 batch_size=5", ["batch_size=5", "divide"]),
     (CG, "with use_cuda=maybe", ["use_cuda='maybe'"]),
+    (CG, "with device=gpu", ["device='gpu': must be cpu, cuda, or cuda:NUMBER"]),
+    (CG, "with device=cuda:99", ["device=cuda:99: this machine has", "Use device=cpu"]),
     (CG, "with runner=vectr", ["runner 'vectr'", "'vector'", "parallel", "episode"]),
     (CG, "with lr={'start':0.1}", ["lr.end", "missing"]),
     (CG, "with env_args.n_agentz=3", ["env_args.n_agentz", "'n_agents'", "epsilon"]),
