@@ -17,6 +17,7 @@ from bn_mappo.sweep.local import LocalProcesses
 from bn_mappo.sweep.node import Courier, pack, unpack
 from bn_mappo.sweep.plan import cells_of, parse_grid, read_sweep
 from bn_mappo.sweep.run import run_cells, run_grid
+from helpers import MAIN
 
 SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8", "segment_length=20")
 OFTEN = (*SMALL, "save_model_interval=400", "test_interval=400")
@@ -68,6 +69,25 @@ def test_a_sweep_runs_its_grid_and_tells_of_every_variant(tmp_path, capsys):
         cell = Cell(row["variant"], int(row["seed"]), "mappo", "coordination_game", 160)
         last = cell.rows(tmp_path / "out" / "runs")[-1]["test_return_mean"]
         assert float(row["test_return_mean"]) == pytest.approx(last)
+
+
+@pytest.mark.slow
+def test_a_sweep_brings_an_environment_of_the_user(tmp_path):
+    example = MAIN.parents[1] / "examples" / "your_own_environment.py"
+    arguments = [
+        "--config",
+        "mappo",
+        "--env-config",
+        "relay",
+        "--import",
+        str(example),
+        "--seeds",
+        "1",
+        "--t-max",
+        "160",
+    ]
+    assert main([*arguments, "--with", *SMALL, "--output", str(tmp_path)]) == 0
+    assert "1 of 1" in (tmp_path / "summary.md").read_text()
 
 
 @pytest.mark.slow
