@@ -16,6 +16,7 @@ from bn_mappo.analysis.seed_statistics import mean_intervals
 from bn_mappo.config.loading import given_names, load_layers, merge
 from bn_mappo.config.schema import Config, claimed, prune, used_values, validate
 from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.core import ranks
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.nested import differences
 from bn_mappo.core.program import program
@@ -69,7 +70,9 @@ def report_training(config: Config, setup: Setup, result: RunResult, folder: Pat
             print(f"{kind + ':':<10} {path}")
     if config.save_model or result.signum:
         command = resume_command(config, folder)
-        print(f"Go on:     {command} t_max={config.t_max if result.signum else 2 * config.t_max}")
+        together = f"torchrun --standalone --nproc-per-node={ranks.size()}"  # a checkpoint has the games of all
+        resume = command if ranks.size() == 1 else command.replace("python", together, 1)
+        print(f"Go on:     {resume} t_max={config.t_max if result.signum else 2 * config.t_max}")
         print(f"Evaluate:  {command} t_max={config.t_max} evaluate=True")
     return [path for paths in drawn.values() for path in paths]
 

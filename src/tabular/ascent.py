@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.tabular.barrier import log_barrier_gradient
 from bn_mappo.tabular.best_response import Deviation, nash_gap
 from bn_mappo.tabular.dags import Adjacency
 from bn_mappo.tabular.evaluation import Evaluation, evaluate, start_value
@@ -45,8 +46,11 @@ def ascend(
     evaluate_every: int = 20,
     tolerance: float = 0.0,
     deviation: Deviation = "augmented",
+    barrier: float = 0.0,
 ) -> Iterator[Checkpoint]:
     """theta <- theta + eta dV(mu)/dtheta (paper, equation 2); yields the start, every k-th iterate and the last.
+
+    With a `barrier`, the objective is V(mu) + barrier * log_barrier(pi) (tabular/barrier.py).
 
     Stops after `iterations` steps, or at the first evaluation at which no seed has a Nash-gap above the tolerance (0:
     never). A seed's path does not depend on which other seeds are in the batch.
@@ -60,4 +64,7 @@ def ascend(
                 return
         if iteration < iterations:
             gradient = policy_gradient(game, adjacency, evaluation)
+            if barrier:
+                slopes = log_barrier_gradient(evaluation.policies)
+                gradient = [own + barrier * slope for own, slope in zip(gradient, slopes, strict=True)]
             logits = [table + step_size * slope for table, slope in zip(logits, gradient, strict=True)]
