@@ -22,7 +22,8 @@ class RayCluster:
 
     Args:
         address: `local` starts a cluster on this machine alone; `auto` and addresses are those of `ray.init`.
-        n_cpus, n_gpus: what each run takes.
+        n_cpus: CPUs that each run takes.
+        n_gpus: GPUs, likewise.
         root: folder of the records on this machine; other machines need not see it.
         local_slots: runs at a time of a local cluster.
     """
