@@ -1,13 +1,11 @@
 """Algorithms held against each other: `benchmark --suite micro`."""
 
 import argparse
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bn_mappo.cli.figure_options import add_grid, check_counts, check_first_seed, raise_if_failed
-from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.cli.figure_options import add_grid, check_counts, check_first_seed, raise_if_failed, status_of
+from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
 
@@ -55,16 +53,4 @@ def run(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status; 2 with one message for a user's mistake."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: running trainings are saved
-    try:
-        run(options)
-    except ConfigError as error:
-        print(f"{program('benchmark')}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{program('benchmark')}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    except RunError as error:
-        print(f"{program('benchmark')}: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return status_of("benchmark", lambda: run(options))

@@ -1,12 +1,15 @@
-"""Options that several figures share, and their checks."""
+"""Options that the commands with many trainings share, their checks, and how they end."""
 
 import argparse
 import os
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.program import program
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
     from bn_mappo.sweep.cells import Cell
@@ -65,3 +68,22 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="settings of all runs, as after `with` on the command line of a training",
     )
+
+
+def status_of(command: str, run: Callable[[], None]) -> int:
+    """The exit status of a command that trains: 2 with one message for a user's mistake, 130 if interrupted."""
+    name, *rest = command.split()
+    title = " ".join([program(name), *rest])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: running trainings are saved
+    try:
+        run()
+    except ConfigError as error:
+        print(f"{title}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{title}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except RunError as error:
+        print(f"{title}: error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,8 +1,6 @@
 """Command line: one figure of the paper is one command, `python src/reproduce.py FIGURE`."""
 
 import argparse
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,9 +12,9 @@ from bn_mappo.cli.figure_options import (
     check_first_seed,
     check_settings,
     raise_if_failed,
+    status_of,
 )
 from bn_mappo.cli.reproduce_smac import FIRST_SEED, SMAC_FIGURES, add_maps, folder_of, quick_steps
-from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
 
@@ -193,16 +191,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (add_options, run) in FIGURES.items():
         add_options(figures.add_parser(name, help=run.__doc__, description=run.__doc__))
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: running trainings are saved
-    try:
-        FIGURES[options.figure][1](options)
-    except ConfigError as error:
-        print(f"reproduce.py {options.figure}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"reproduce.py {options.figure}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    except RunError as error:
-        print(f"reproduce.py {options.figure}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return status_of(f"reproduce {options.figure}", lambda: FIGURES[options.figure][1](options))

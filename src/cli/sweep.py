@@ -2,14 +2,12 @@
 
 import argparse
 import os
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bn_mappo.cli.figure_options import check_counts, check_first_seed, check_settings, raise_if_failed
+from bn_mappo.cli.figure_options import check_counts, check_first_seed, check_settings, raise_if_failed, status_of
 from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
@@ -153,16 +151,4 @@ def make_executor(options: argparse.Namespace, root: Path) -> "Executor":
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status; 2 with one message for a user's mistake."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: running trainings are saved
-    try:
-        run(options)
-    except ConfigError as error:
-        print(f"{program('sweep')}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{program('sweep')}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    except RunError as error:
-        print(f"{program('sweep')}: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return status_of("sweep", lambda: run(options))
