@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from rliable import library
 
 from bn_mappo.analysis.comparison import Estimate, interquartile_means, seeded
+from bn_mappo.analysis.figures import save, tidy
 from bn_mappo.benchmark.scores import GRID, Array, Outcome
 
-mpl.use("Agg")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 PROFILE_RESAMPLES = 300
 Style = tuple[tuple[float, float, float, float], str | tuple[int, tuple[float, ...]]]
@@ -107,16 +106,3 @@ def draw_improvement(names: Sequence[str], matrix: Array, target: Path) -> None:
             )
     figure.colorbar(image, ax=axis, shrink=0.7, label="P(row scores higher than column)")
     save(figure, target)
-
-
-def tidy(axis) -> None:  # type: ignore[no-untyped-def]
-    """A faint grid, and no frame at the top and at the right."""
-    axis.grid(alpha=0.25, linewidth=0.6)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(labelsize=8)
-
-
-def save(figure: Figure, target: Path) -> None:
-    """target.png and target.svg."""
-    figure.savefig(target.with_suffix(".png"), dpi=130)
-    figure.savefig(target.with_suffix(".svg"))

@@ -37,9 +37,9 @@ def write_report(
     sections = [
         f"# Benchmark: {suite.title}",
         listed(provenance()),
-        "A score of 1 is the best return known, and 0 what uncoordinated play earns (table of tasks). A run counts "
-        f"with the mean of its greedy evaluations in the last {TAIL:.0%} of its steps. Seeds: "
-        f"{' or '.join(map(str, n_seeds))} for each algorithm and task; intervals are 95 % stratified bootstraps.",
+        "A score of 1 is the best return known, or that which the suite sets, and 0 what uncoordinated play earns "
+        f"(table of tasks). A run counts with the mean of its greedy evaluations in the last {TAIL:.0%} of its steps. "
+        f"Seeds: {' or '.join(map(str, n_seeds))} an algorithm and task; intervals are 95 % stratified bootstraps.",
         "## All tasks",
         "![interquartile means](means.png)",
         of_all(names, finals, means),
@@ -128,7 +128,7 @@ def each_task(suite: Suite, finals: dict[str, Array], names: Sequence[str], scal
 def efficiency(suite: Suite, names: Sequence[str], scores: dict[str, list[Outcome]]) -> str:
     """A table for each level: steps and minutes until it is reached."""
     parts = [
-        "Median over seeds of the steps, and of the minutes (with evaluations, on one core that may be shared), to the "
+        "Median over seeds of the steps, and of the minutes (with evaluations and pauses, on one core), to the "
         "first evaluation with this score; a dot: fewer than half of the runs reach it."
     ]
     for level in LEVELS:

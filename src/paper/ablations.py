@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from bn_mappo.analysis.comparison import Estimate, interquartile_mean, probability_of_improvement
+from bn_mappo.analysis.figures import save
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.figure4_plan import Panel, aloha_panel
@@ -123,8 +124,7 @@ def draw(outcomes: Sequence[Outcome], target: Path) -> None:
     axis.set_xlabel("greedy return of an episode\ninterquartile mean over seeds, 95 % interval", fontsize=9)
     axis.grid(alpha=0.25, linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(target.with_suffix(".png"), dpi=150)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target, dpi=150)
 
 
 def write_report(

@@ -11,11 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bn_mappo.analysis.figures import save, tidy
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.communication import Cost, Duel, duels, play_costs
 from bn_mappo.paper.courses import write_rows
-from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
+from bn_mappo.paper.figure4_plot import NOTE, seeds_of
 from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.smac_plan import SmacPlan
 from bn_mappo.sweep.cells import Cell
@@ -84,8 +85,7 @@ def draw_costs(costs: Sequence[Cost], n_episodes: int, target: Path) -> None:
         f"last checkpoints, {n_episodes:,} games each.",
         **NOTE,
     )
-    figure.savefig(target.with_suffix(".png"), dpi=130)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target)
 
 
 def draw_points(axis: Axes, costs: Sequence[Cost], name: str) -> None:

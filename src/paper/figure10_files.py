@@ -8,10 +8,11 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from bn_mappo.analysis.figures import save, tidy
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.courses import Course, make_courses, write_rows
-from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
+from bn_mappo.paper.figure4_plot import NOTE, seeds_of
 from bn_mappo.paper.figure10 import Divergence, diverge, mean_kl, rows_of
 from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.parents_plot import agent_style, draw_edges, mark_breaks
@@ -67,8 +68,7 @@ def draw_figure10(courses: Sequence[Course], target: Path) -> None:
     axes[0, 0].set_ylabel("KL to the same policy\nwithout edges (nats)", fontsize=9)
     note = f"Means over {seeds_of(course.seeds for course in courses)}. Dotted: break points of the annealing."
     figure.supxlabel(f"{note} Agent 0 never has a parent.", **NOTE)
-    figure.savefig(target.with_suffix(".png"), dpi=130)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target)
 
 
 def write_summary(found: Sequence[Divergence], n_episodes: int, path: Path) -> None:

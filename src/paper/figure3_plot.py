@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from bn_mappo.analysis.figures import save
 from bn_mappo.paper.figure3 import Curves
 from bn_mappo.tabular.game import Array
 
@@ -44,8 +45,7 @@ def draw_figure3(curves: Sequence[Curves], target: Path) -> None:
     )
     figure.text(0.5, 0.012, note, ha="center", fontsize=8, color="#444444")
     figure.tight_layout(rect=(0, 0.03, 1, 0.94))
-    figure.savefig(target.with_suffix(".png"), dpi=120)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target, dpi=120)
     plt.close(figure)
 
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bn_mappo.analysis.comparison import interquartile_means
+from bn_mappo.analysis.figures import save, tidy
 from bn_mappo.analysis.pictures import mark_references
 from bn_mappo.paper.results import Curves
 
@@ -48,20 +49,13 @@ def draw_figure4(curves: Sequence[Curves], marks: dict[str, dict[str, float]], t
         f"Interquartile mean over {seeds_of(c.seeds for c in curves)} with 95 % bootstrap interval; no smoothing.",
         **NOTE,
     )
-    figure.savefig(target.with_suffix(".png"), dpi=130)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target)
 
 
 def seeds_of(groups: Iterable[tuple[int, ...]]) -> str:
     """How many seeds there are in each group, in words."""
     numbers = sorted({len(seeds) for seeds in groups})
     return f"{' to '.join(map(str, numbers))} seed{'' if numbers == [1] else 's'}"
-
-
-def tidy(axis: Axes) -> None:
-    """A faint grid, and no frame at the top and at the right."""
-    axis.grid(alpha=0.25, linewidth=0.6)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def draw_values(axis: Axes, curves: Sequence[Curves], marks: dict[str, float]) -> None:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bn_mappo.analysis.episode import Episode, record_episode
+from bn_mappo.analysis.figures import save
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.pictures import BLUE, GREEN, GREY, ORANGE, draw_arrow, positions
 from bn_mappo.analysis.provenance import listed, provenance
@@ -111,8 +112,7 @@ def draw_steps(scene: Scene, steps: Sequence[int], name: str, target: Path) -> N
     for axis, step in zip(axes, steps, strict=False):
         draw_step(axis, scene, step)
     figure.suptitle(_caption(scene, name), fontsize=9)
-    figure.savefig(target.with_suffix(".png"), dpi=130)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target)
 
 
 def animate(scene: Scene, name: str, path: Path) -> None:

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bn_mappo.analysis.comparison import interquartile_means
-from bn_mappo.paper.figure4_plot import NOTE, STYLES, draw_values, seeds_of, tidy
+from bn_mappo.analysis.figures import save, tidy
+from bn_mappo.paper.figure4_plot import NOTE, STYLES, draw_values, seeds_of
 from bn_mappo.paper.figure6 import ALONE, Final
 from bn_mappo.paper.results import Curves
 from bn_mappo.paper.smac_plan import ANNEALED
@@ -39,8 +40,7 @@ def draw_figure6(
     figure.legend(handles, words, loc="outside upper center", ncol=2, frameon=False)
     note = f"Interquartile mean over {seeds_of(c.seeds for c in curves)} with 95 % bootstrap interval; no smoothing."
     figure.supxlabel(f"{note} Dotted: break points of the annealing.", **NOTE)
-    figure.savefig(target.with_suffix(".png"), dpi=130)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target)
 
 
 def draw_density(axis: Axes, curves: Sequence[Curves], breaks: Sequence[float]) -> None:

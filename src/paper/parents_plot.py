@@ -8,8 +8,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bn_mappo.analysis.figures import save, tidy
 from bn_mappo.paper.courses import Course
-from bn_mappo.paper.figure4_plot import NOTE, seeds_of, tidy
+from bn_mappo.paper.figure4_plot import NOTE, seeds_of
 from bn_mappo.paper.parents import ParentFigure, mean_over_training, random_band
 
 mpl.use("Agg")
@@ -38,8 +39,7 @@ def draw_parents(courses: Sequence[Course], kind: ParentFigure, target: Path) ->
         "Dotted: break points of the annealing.",
         **NOTE,
     )
-    figure.savefig(target.with_suffix(".png"), dpi=130)
-    figure.savefig(target.with_suffix(".svg"))
+    save(figure, target)
 
 
 def draw_together(axis: Axes, course: Course, kind: ParentFigure) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from sacred.arg_parser import get_config_updates
 
 from bn_mappo.config.loading import check_keys, default_values, load_layers, load_preset, merge, overlay
 from bn_mappo.config.schema import validate
@@ -99,7 +99,7 @@ class Cell:
 @lru_cache(maxsize=1024)
 def _settings_without_seed(cell: Cell) -> dict[str, Any]:
     """The settings of a cell of seed 0: runs that differ in their seed alone share the work."""
-    given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([*cell.overrides, *cell.own_words()]))
+    given, _ = get_config_updates([*cell.overrides, *cell.own_words()])  # as the run itself will read them
     check_keys(given, default_values(), f"settings of {cell.variant}")
     layers = {**load_layers(cell.config, cell.env_config, env_layer(cell.env_config)), "plugins": list(cell.plugins)}
     preset = load_preset(cell.preset, cell.env_config, layers, given) if cell.preset else {}

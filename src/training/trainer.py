@@ -85,13 +85,19 @@ class Trainer:
         with Interrupt() as interrupt, show as display:
             if self.clock.t_env == 0 and self.log.n_rows == 0:
                 self.log.log(0, self.evaluate({}))
-            while not self.clock.is_over and (signum := interrupt.agreed()) is None:
-                statistics = self.update()
-                row = self.due_metrics(statistics)
-                for callback in (*self.callbacks, ShowProgress(display)):
-                    callback.on_update(self, row)
-            if signum is not None:
-                self.save()
+            try:
+                signum = interrupt.agreed()
+                while not self.clock.is_over and signum is None:
+                    statistics = self.update()
+                    row = self.due_metrics(statistics)
+                    for callback in (*self.callbacks, ShowProgress(display)):
+                        callback.on_update(self, row)
+                    signum = interrupt.agreed()
+                if signum is not None:
+                    self.save()
+            except LostRankError:
+                self.save_alone()
+                raise
         return RunResult(self.clock.t_env, self.test, signum)
 
     def update(self) -> Statistics:
@@ -108,7 +114,6 @@ class Trainer:
             return learner.train(batch, fraction, collect_stats=self.clock.is_due(self.config.log_interval))
         except LostRankError:
             learner.restore(good)
-            self.save_alone()
             raise
         except RunError:  # in all ranks alike
             learner.restore(good)

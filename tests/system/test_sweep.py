@@ -197,6 +197,13 @@ def test_a_grid_is_every_combination_and_seeds_come_first():
     assert len({cell.folder(Path()) for cell in cells}) == 16
 
 
+def test_a_value_that_the_run_would_not_read_is_met_before_it_starts(tmp_path, capsys):
+    """A mapping is written as in Python: the command line of a run reads it so."""
+    arguments = ["--config", "mappo", "--env-config", "aloha", "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--grid", "entropy_coef={start: 0.1, end: 0.0, until: 0.8}"]) == 2
+    assert "entropy_coef" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_the_command_line_counts_more_than_the_file(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text("{config: mappo, env_config: aloha, seeds: 3, grid: {lr: [0.1, 0.2]}}")
