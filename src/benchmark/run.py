@@ -12,6 +12,7 @@ from bn_mappo.benchmark.report import write_report
 from bn_mappo.benchmark.scores import Scale, by_algorithm, collect, final_scores, scale_of
 from bn_mappo.benchmark.suites import FIRST_TUNING_SEED, Algorithm, Suite
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.run import run_grid
 
 
@@ -20,16 +21,16 @@ def scales_of(suite: Suite, cells: Sequence[Cell]) -> dict[str, Scale]:
     return {task.name: scale_of(task, next(cell for cell in cells if cell.place == task.name)) for task in suite.tasks}
 
 
-def make_benchmark(suite: Suite, seeds: range, share: float, folder: Path, processes: int) -> list[Cell]:
+def make_benchmark(suite: Suite, seeds: range, share: float, folder: Path, machines: Machines) -> list[Cell]:
     """Run what is missing, then write the report of all finished runs; returns the runs that failed."""
     cells = suite.cells(seeds, share)
     scales = scales_of(suite, cells)
-    failed = run_grid(cells, folder / "runs", processes)
+    failed = run_grid(cells, folder / "runs", machines)
     write_report(suite, cells, collect(suite, cells, folder / "runs", scales), scales, folder)
     return failed
 
 
-def tune(suite: Suite, share: float, folder: Path, processes: int) -> list[Cell]:
+def tune(suite: Suite, share: float, folder: Path, machines: Machines) -> list[Cell]:
     """Try all candidates on all tasks; writes tuning.csv and tuning.md; returns the runs that failed."""
     assert suite.tuning is not None
     trials: dict[str, list[Algorithm]] = {}
@@ -42,7 +43,7 @@ def tune(suite: Suite, share: float, folder: Path, processes: int) -> list[Cell]
     tried = Suite(suite.name, suite.title, suite.metric, len(seeds), suite.tasks, everyone, None)
     cells = tried.cells(seeds, share)
     scales = scales_of(tried, cells)
-    failed = run_grid(cells, folder / "runs", processes)
+    failed = run_grid(cells, folder / "runs", machines)
     scores = by_algorithm(collect(tried, cells, folder / "runs", scales), tried)
     rows, best = [], []
     for name, each in trials.items():

@@ -4,7 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bn_mappo.cli.figure_options import add_grid, check_counts, check_first_seed, raise_if_failed, status_of
+from bn_mappo.cli.figure_options import (
+    add_grid,
+    check_counts,
+    check_first_seed,
+    machines_of,
+    raise_if_failed,
+    status_of,
+)
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
@@ -28,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Run the benchmark; ConfigError at a mistake, before anything starts."""
-    check_counts(options, "seeds", "processes")
+    check_counts(options, "seeds")
     check_first_seed(options)
     single_threaded()
     from bn_mappo.benchmark.run import make_benchmark, tune
@@ -40,12 +47,12 @@ def run(options: argparse.Namespace) -> None:
     name = "_".join(word for word in (suite.name, options.tune and "tuning", options.quick and "quick") if word)
     folder, share = options.output or FOLDER / name, 1 / QUICK_SHARE if options.quick else 1.0
     if options.tune:
-        failed = tune(suite, share, folder, options.processes)
+        failed = tune(suite, share, folder, machines_of(options))
         print(f"What was tried, and what was best: {folder / 'tuning.md'}")
     else:
         n_seeds = options.seeds or (2 if options.quick else suite.n_seeds)
         seeds = range(options.first_seed, options.first_seed + n_seeds)
-        failed = make_benchmark(suite, seeds, share, folder, options.processes)
+        failed = make_benchmark(suite, seeds, share, folder, machines_of(options))
         print(f"Report: {folder / 'report.md'}")
     raise_if_failed(failed, folder / "runs")
 

@@ -13,6 +13,7 @@ from bn_mappo.core.program import program
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
     from bn_mappo.sweep.cells import Cell
+    from bn_mappo.sweep.executor import Machines
 
 FIGURES_FOLDER = Path("results", "figures")
 
@@ -48,6 +49,11 @@ def raise_if_failed(failed: "Sequence[Cell]", runs: Path) -> None:
 def add_grid(parser: argparse.ArgumentParser, first_seed: int | None = 0, meaning: str = "0") -> None:
     """Options of every grid of runs."""
     parser.add_argument("--first-seed", type=int, default=first_seed, help=f"the first seed (default: {meaning})")
+    add_machines(parser)
+
+
+def add_machines(parser: argparse.ArgumentParser) -> None:
+    """Where the runs of a grid are executed."""
     parser.add_argument(
         "--processes",
         "--workers",
@@ -55,6 +61,19 @@ def add_grid(parser: argparse.ArgumentParser, first_seed: int | None = 0, meanin
         default=os.cpu_count() or 1,
         help="trainings at a time, each on one thread (default: all cores)",
     )
+    parser.add_argument("--cluster", metavar="WHERE", help="a Ray cluster: auto, local, or its address (docs/scale.md)")
+    parser.add_argument("--cpus-per-run", type=float, default=1, help="CPUs a run takes of a cluster (default: 1)")
+    parser.add_argument("--gpus-per-run", type=float, default=0, help="GPUs, likewise; may be a fraction (default: 0)")
+
+
+def machines_of(options: argparse.Namespace) -> "Machines":
+    """What the options of `add_machines` say; ConfigError where a number makes no sense."""
+    from bn_mappo.sweep.executor import Machines
+
+    check_counts(options, "processes")
+    if min(options.cpus_per_run, options.gpus_per_run) < 0:
+        raise ConfigError("--cpus-per-run and --gpus-per-run: give a number of at least 0")
+    return Machines(options.processes, options.cluster, options.cpus_per_run, options.gpus_per_run)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from bn_mappo.cli.figure_options import (
     check_counts,
     check_first_seed,
     check_settings,
+    machines_of,
     raise_if_failed,
     status_of,
 )
@@ -81,7 +82,7 @@ def add_fig4(parser: argparse.ArgumentParser) -> None:
 
 def run_fig4(options: argparse.Namespace) -> None:
     """Figure 4: what context-aware, full, line and uncorrelated agents earn, and the density of the learned DAG."""
-    check_counts(options, "seeds", "t_max", "processes")
+    check_counts(options, "seeds", "t_max")
     check_first_seed(options)
     check_settings(options.settings)
     single_threaded()
@@ -117,7 +118,7 @@ def run_fig4(options: argparse.Namespace) -> None:
         for plan in plans
         for cell in plan.cells(range(seed, seed + 1), variants, t_max, options.preset)
     ]
-    failed = make_figure4(plans, cells, folder, base / "runs", options.processes)
+    failed = make_figure4(plans, cells, folder, base / "runs", machines_of(options))
     print(f"Figure, data and report are in {folder}")
     raise_if_failed(failed, base / "runs")
 
@@ -156,7 +157,7 @@ def add_ablations(parser: argparse.ArgumentParser) -> None:
 
 def run_ablations(options: argparse.Namespace) -> None:
     """What each defect of the released code does to the return on Aloha, with the learned DAG."""
-    check_counts(options, "seeds", "t_max", "processes")
+    check_counts(options, "seeds", "t_max")
     check_first_seed(options)
     single_threaded()
     from bn_mappo.core.errors import unknown
@@ -170,7 +171,7 @@ def run_ablations(options: argparse.Namespace) -> None:
         folder, n_seeds, t_max = folder.with_name(folder.name + "_quick"), 2, 25_000
     seeds = range(options.first_seed, options.first_seed + n_seeds)
     cells = ablation_cells(options.variants or tuple(ABLATIONS), seeds, t_max)
-    failed = make_ablations(cells, folder, options.processes)
+    failed = make_ablations(cells, folder, machines_of(options))
     print(f"Figure, data and report are in {folder}")
     raise_if_failed(failed, folder / "runs")
 

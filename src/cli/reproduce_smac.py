@@ -12,6 +12,7 @@ from bn_mappo.cli.figure_options import (
     check_counts,
     check_first_seed,
     check_settings,
+    machines_of,
     raise_if_failed,
 )
 from bn_mappo.core.errors import ConfigError, unknown
@@ -65,7 +66,7 @@ def quick_steps(t_max: int) -> int:
 
 def plan_of(options: argparse.Namespace, variants: tuple[str, ...]) -> "SmacPlan":
     """The checked runs of a command."""
-    check_counts(options, "seeds", "t_max", "processes", "episodes")
+    check_counts(options, "seeds", "t_max", "episodes")
     check_first_seed(options)
     check_settings(options.settings)
     single_threaded()
@@ -98,7 +99,7 @@ def run_fig6(options: argparse.Namespace) -> None:
     from bn_mappo.paper.figure6_main import make_figure6
 
     base = folder_of(options)
-    failed = make_figure6(plan, base / "fig6", base / "runs", options.episodes, options.processes)
+    failed = make_figure6(plan, base / "fig6", base / "runs", options.episodes, machines_of(options))
     print(f"Figure, data and report are in {base / 'fig6'}")
     raise_if_failed(failed, base / "runs")
 
@@ -114,7 +115,7 @@ def run_parents(name: str, options: argparse.Namespace) -> None:
     from bn_mappo.paper.parents_files import make_parents
 
     base = folder_of(options)
-    failed = make_parents(name, plan, base / name, base / "runs", options.episodes, options.processes)
+    failed = make_parents(name, plan, base / name, base / "runs", options.episodes, machines_of(options))
     print(f"Figure, data and report are in {base / name}")
     raise_if_failed(failed, base / "runs")
 
@@ -140,7 +141,7 @@ def run_fig10(options: argparse.Namespace) -> None:
     from bn_mappo.paper.figure10_files import make_figure10
 
     base = folder_of(options)
-    failed = make_figure10(plan, base / "fig10", base / "runs", options.episodes, options.processes)
+    failed = make_figure10(plan, base / "fig10", base / "runs", options.episodes, machines_of(options))
     print(f"Figure, data and report are in {base / 'fig10'}")
     raise_if_failed(failed, base / "runs")
 
@@ -168,7 +169,7 @@ def run_communication(options: argparse.Namespace) -> None:
 
     plan, base = plan_of(options, variants_of(options.densities)), folder_of(options)
     folder = base / "communication"
-    failed = make_communication(plan, folder, base / "runs", options.episodes, options.processes)
+    failed = make_communication(plan, folder, base / "runs", options.episodes, machines_of(options))
     print(f"Figure, data and report are in {folder}")
     raise_if_failed(failed, base / "runs")
 

@@ -1,19 +1,26 @@
 """Many runs from one command: seeds, grids of settings or a search, on this machine or on a Ray cluster."""
 
 import argparse
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bn_mappo.cli.figure_options import check_counts, check_first_seed, check_settings, raise_if_failed, status_of
+from bn_mappo.cli.figure_options import (
+    add_machines,
+    check_counts,
+    check_first_seed,
+    check_settings,
+    machines_of,
+    raise_if_failed,
+    status_of,
+)
 from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
-    from bn_mappo.sweep.executor import Executor
+    from bn_mappo.sweep.executor import Machines
     from bn_mappo.sweep.plan import SweepFile
 
 EXAMPLE = "sweep --config bn_mappo mappo --env-config aloha --t-max 200000 --seeds 10 --grid lr=0.001,0.0005"
@@ -39,14 +46,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--preset", help="settings to lay over ours, such as paper")
     options.add_argument("--metric", default="test_return_mean", help="what the summary tells (default: %(default)s)")
     options.add_argument("--output", type=Path, help="folder for runs and summary (default: results/sweeps/NAME)")
-    options.add_argument(
-        "--processes", type=int, default=os.cpu_count() or 1, help="runs at a time (default: all cores)"
-    )
-    options.add_argument("--cluster", metavar="WHERE", help="a Ray cluster: auto, local, or its address")
-    options.add_argument(
-        "--cpus-per-run", type=float, default=1, help="CPUs that each run takes of a cluster (default: 1)"
-    )
-    options.add_argument("--gpus-per-run", type=float, default=0, help="GPUs, likewise; may be a fraction (default: 0)")
+    add_machines(options)
     options.add_argument("--retries", type=int, default=1, help="how often a failed run is tried again (default: 1)")
     options.add_argument("--index", type=int, help="run the run of this number alone, as in an array job of Slurm")
     options.add_argument("--list", action="store_true", help="print all runs with their numbers and states, start none")
@@ -55,15 +55,16 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Run the sweep; ConfigError at a mistake, before anything starts."""
-    check_counts(options, "seeds", "t_max", "processes")
+    check_counts(options, "seeds", "t_max")
     check_first_seed(options)
     check_settings(options.settings or ())
-    if options.retries < 0 or min(options.cpus_per_run, options.gpus_per_run) < 0:
-        raise ConfigError("--retries, --cpus-per-run and --gpus-per-run: give a number of at least 0")
+    if options.retries < 0:
+        raise ConfigError(f"--retries {options.retries}: give a number of at least 0")
     single_threaded()
+    machines = machines_of(options)
     from bn_mappo.core.plugins import load_plugins
     from bn_mappo.sweep.plan import as_list, cells_of, parse_grid, read_sweep
-    from bn_mappo.sweep.run import run_cells
+    from bn_mappo.sweep.run import run_grid
     from bn_mappo.sweep.summary import SUMMARY, write_summary
 
     names = ("config", "env_config", "seeds", "first_seed", "t_max", "settings", "preset", "plugins")
@@ -74,9 +75,9 @@ def run(options: argparse.Namespace) -> None:
     load_plugins(sweep.plugins)
     lengths = steps_of(as_list(sweep.config)[0], as_list(sweep.env_config))
     folder = options.output or Path("results", "sweeps", options.file.stem if options.file else name_of(sweep))
-    root, executor = folder / "runs", partial(make_executor, options, folder / "runs")
+    root = folder / "runs"
     if sweep.search is not None:
-        run_search(options, sweep, lengths, root, executor)
+        run_search(options, sweep, lengths, root, machines)
         return
     cells = cells_of(sweep, lengths)
     if options.list:
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
         if not 0 <= options.index < len(cells):
             raise ConfigError(f"--index {options.index}: this sweep has the runs 0 to {len(cells) - 1} (--list)")
         cells = [cells[options.index]]
-    failed = run_cells(cells, root, executor, options.retries)
+    failed = run_grid(cells, root, machines, options.retries)
     if options.index is None:
         print(write_summary(cells, root, options.metric, folder))
         print(f"\n{len(cells) - len(failed)} of {len(cells)} runs done. Summary: {folder / SUMMARY}")
@@ -100,17 +101,18 @@ def run_search(
     sweep: "SweepFile",
     lengths: dict[str, int],
     root: Path,
-    executor: "Callable[[], Executor]",
+    machines: "Machines",
 ) -> None:
     """A sweep with a section `search`."""
     from bn_mappo.sweep.plan import as_list
+    from bn_mappo.sweep.run import make_executor
     from bn_mappo.sweep.search import STUDY_FILE, search
 
     if options.index is not None or options.list:
         raise ConfigError("--index and --list number the runs of a grid; a search has none before it has run")
     assert sweep.search is not None
     t_max = sweep.t_max or lengths[as_list(sweep.env_config)[0]]
-    found = search(sweep, t_max, root, executor)
+    found = search(sweep, t_max, root, partial(make_executor, machines, root))
     print(f"{found.n_complete} trials complete, {found.n_pruned} ended early, {found.n_failed} failed")
     print(f"All trials: {root / STUDY_FILE} (Optuna's journal), their runs beside it")
     if found.best is None:
@@ -135,17 +137,6 @@ def name_of(sweep: "SweepFile") -> str:
     from bn_mappo.sweep.plan import as_list
 
     return "_".join([*as_list(sweep.config), *as_list(sweep.env_config), *sweep.grid])
-
-
-def make_executor(options: argparse.Namespace, root: Path) -> "Executor":
-    """Processes of this machine, or a cluster."""
-    from bn_mappo.sweep.local import LocalProcesses
-
-    if options.cluster is None:
-        return LocalProcesses(options.processes)
-    from bn_mappo.sweep.cluster import RayCluster
-
-    return RayCluster(options.cluster, options.cpus_per_run, options.gpus_per_run, root, options.processes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

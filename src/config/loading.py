@@ -1,9 +1,8 @@
 """How YAML files, presets and the command line are laid over one another."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from bn_mappo.config.reading import load_yaml
 from bn_mappo.config.schema import Config, claimed, prune, used_values
@@ -38,14 +37,13 @@ def load_preset(name: str, env: str, layers: dict[str, Any], given: dict[str, An
     Of the preset's `cases` those apply whose `when` (keys with dots, and their values) holds for the run.
     """
     values = merge(layers, given)
-    path = CONFIG_DIR / "presets" / name / f"{env}.yaml"
-    preset, source, present = load_yaml(path), f"src/config/presets/{name}/{env}.yaml", OmegaConf.create(values)
+    preset, source = load_yaml(CONFIG_DIR / "presets" / name / f"{env}.yaml"), f"src/config/presets/{name}/{env}.yaml"
     cases, allowed = preset.pop("cases", []), default_values()
     check_keys(preset, allowed, source)
     for case in cases:
         when = case.pop("when")
         check_keys(case, allowed, source)
-        if all(OmegaConf.select(present, key) == value for key, value in when.items()):
+        if all(select(values, key) == value for key, value in when.items()):
             preset = merge(preset, case)
     return prune(preset, claimed(Config, merge(values, given_names(preset), given_names(given))))
 
@@ -75,10 +73,24 @@ def load_layers(alg: str, env: str, of_env: dict[str, Any] | None = None) -> dic
 
 
 def merge(*layers: dict[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries laid over one another; later ones win key by key."""
-    merged = OmegaConf.to_container(OmegaConf.merge(*layers))
-    assert isinstance(merged, dict)
-    return {str(key): value for key, value in merged.items()}
+    """Nested dictionaries laid over one another, as new ones; later ones win key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = merged.get(key)
+            if isinstance(below, dict) and isinstance(value, dict):
+                merged[key] = merge(below, value)
+            else:
+                merged[key] = deepcopy(value)
+    return merged
+
+
+def select(values: dict[str, Any], key: str) -> Any:
+    """The value of a key with dots in nested dictionaries; None where there is none."""
+    found: Any = values
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def overlay(layers: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -88,13 +100,14 @@ def overlay(layers: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 def given_names(given: dict[str, Any]) -> dict[str, Any]:
     """Of given values those that choose parts."""
-    chosen = OmegaConf.create({})
+    chosen: dict[str, Any] = {}
     for key in NAMES:
-        value = OmegaConf.select(OmegaConf.create(given), key)
+        value = select(given, key)
         if value is not None:
-            OmegaConf.update(chosen, key, value)
-    names: Any = OmegaConf.to_container(chosen)
-    return names
+            for name in reversed(key.split(".")):
+                value = {name: value}
+            chosen = merge(chosen, value)
+    return chosen
 
 
 def check_keys(given: dict[str, Any], allowed: dict[str, Any], source: str, prefix: str = "") -> None:

@@ -16,6 +16,7 @@ from bn_mappo.analysis.provenance import listed, provenance
 from bn_mappo.paper.figure4_plan import Panel, aloha_panel
 from bn_mappo.paper.results import Curves, collect, write_csv
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.run import run_grid
 
 mpl.use("Agg")
@@ -83,11 +84,11 @@ def ablation_cells(names: Sequence[str], seeds: range, t_max: int) -> list[Cell]
     ]
 
 
-def make_ablations(cells: Sequence[Cell], folder: Path, processes: int) -> list[Cell]:
+def make_ablations(cells: Sequence[Cell], folder: Path, machines: Machines) -> list[Cell]:
     """Run what is missing, then write the files from all finished runs; returns the cells that failed."""
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    failed = run_grid(cells, folder / "runs", processes)
+    failed = run_grid(cells, folder / "runs", machines)
     panel = aloha_panel()
     curves = collect(panel, cells, folder / "runs")
     if curves:

@@ -20,6 +20,7 @@ from bn_mappo.paper.figure4_plot import NOTE, seeds_of
 from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.smac_plan import SmacPlan
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.run import run_grid
 from bn_mappo.sweep.trainings import trainings
 
@@ -41,11 +42,11 @@ METHOD = (
 )
 
 
-def make_communication(plan: SmacPlan, folder: Path, runs: Path, n_episodes: int, processes: int) -> list[Cell]:
+def make_communication(plan: SmacPlan, folder: Path, runs: Path, n_episodes: int, machines: Machines) -> list[Cell]:
     """Run and play what is missing, then write all files; returns the cells that failed."""
     started, cells = time.perf_counter(), plan.cells()
-    failed = run_grid(cells, runs, processes)
-    costs = play_costs(plan, runs, n_episodes, processes)
+    failed = run_grid(cells, runs, machines)
+    costs = play_costs(plan, runs, n_episodes, machines.processes)
     if costs:
         found = duels(costs)
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from bn_mappo.paper.measured import jobs_along, measure, read_facts
 from bn_mappo.paper.results import Array
 from bn_mappo.paper.smac_plan import ANNEALED, SmacPlan, break_points
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.run import run_grid
 
 LAST = 0.8  # of the training: from there on a policy that is not annealed is judged
@@ -72,17 +73,17 @@ def over_seeds(values: Sequence[float]) -> Interval:
 
 
 def make_courses(
-    plan: SmacPlan, runs: Path, n_episodes: int, processes: int
+    plan: SmacPlan, runs: Path, n_episodes: int, machines: Machines
 ) -> tuple[list[Course], list[Cell], list[Cell]]:
     """Run and measure what is missing; returns what there is, all cells, and those that failed."""
     cells = plan.cells()
-    failed = run_grid(cells, runs, processes)
+    failed = run_grid(cells, runs, machines)
     jobs = {
         (panel.map_name, variant): jobs_along(plan.cells_of(panel, variant), runs, "sampled", n_episodes)
         for panel in plan.panels
         for variant in plan.variants
     }
-    measure([job for course in jobs.values() for row in course.values() for job in row.values()], processes)
+    measure([job for course in jobs.values() for row in course.values() for job in row.values()], machines.processes)
     courses = []
     for (map_name, variant), course in jobs.items():
         if course:

@@ -18,6 +18,7 @@ from bn_mappo.paper.parents_files import none_or
 from bn_mappo.paper.parents_plot import agent_style, draw_edges, mark_breaks
 from bn_mappo.paper.smac_plan import SmacPlan
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.trainings import trainings
 
 mpl.use("Agg")
@@ -33,10 +34,10 @@ MEASURE = (
 )
 
 
-def make_figure10(plan: SmacPlan, folder: Path, runs: Path, n_episodes: int, processes: int) -> list[Cell]:
+def make_figure10(plan: SmacPlan, folder: Path, runs: Path, n_episodes: int, machines: Machines) -> list[Cell]:
     """Run and measure what is missing, then write all files; returns the cells that failed."""
     started = time.perf_counter()
-    courses, cells, failed = make_courses(plan, runs, n_episodes, processes)
+    courses, cells, failed = make_courses(plan, runs, n_episodes, machines)
     if courses:
         found = [diverge(course) for course in courses]
         folder.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from bn_mappo.paper.figure4_plot import draw_figure4
 from bn_mappo.paper.results import Curves, collect, write_csv, write_marl_eval
 from bn_mappo.paper.smac_plan import ENV, smac_panel
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.run import run_grid
 
 CLAIM = (
@@ -85,14 +86,14 @@ def panels(
 
 
 def make_figure4(
-    panels: Sequence[Panel], cells: Sequence[Cell], folder: Path, runs: Path, processes: int
+    panels: Sequence[Panel], cells: Sequence[Cell], folder: Path, runs: Path, machines: Machines
 ) -> list[Cell]:
     """Run what is missing, then write the files from all finished runs; returns the cells that failed.
 
     Each cell has the key of its panel as its place below `runs`.
     """
     started = time.perf_counter()
-    failed = run_grid(cells, runs, processes)
+    failed = run_grid(cells, runs, machines)
     curves = [c for panel in panels for c in collect(panel, [x for x in cells if x.place == panel.key], runs)]
     if curves:
         folder.mkdir(parents=True, exist_ok=True)

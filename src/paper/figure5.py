@@ -22,6 +22,7 @@ from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.games.aloha import neighbour_matrix
 from bn_mappo.paper.figure4_plan import aloha_panel
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.run import run_grid
 
 mpl.use("Agg")
@@ -42,7 +43,7 @@ class Scene(NamedTuple):
 def train_run(root: Path, is_quick: bool) -> Path:
     """The folder of figure 4's context-aware run of seed 0, with its grid at `root`; trained where it is not done."""
     (cell,) = aloha_panel().cells(range(1), ("context_aware",), STEPS_OF_A_QUICK_RUN if is_quick else STEPS_OF_A_RUN)
-    failed = run_grid([cell], root, 1)
+    failed = run_grid([cell], root, Machines(processes=1))
     trained = cell.run_folder(root)
     if failed or trained is None:
         raise RunError(f"the training failed; see log.txt under {root}")

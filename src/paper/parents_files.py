@@ -12,6 +12,7 @@ from bn_mappo.paper.parents import FIGURES, Finding, ParentFigure, choice_of, fi
 from bn_mappo.paper.parents_plot import draw_parents
 from bn_mappo.paper.smac_plan import SmacPlan
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.trainings import trainings
 
 HEADER = ("map", "variant", "seed", "env_steps", "agent", "n_parents", "parents", "others", "random", "p_steps")
@@ -36,10 +37,12 @@ METHOD = (
 )
 
 
-def make_parents(name: str, plan: SmacPlan, folder: Path, runs: Path, n_episodes: int, processes: int) -> list[Cell]:
+def make_parents(
+    name: str, plan: SmacPlan, folder: Path, runs: Path, n_episodes: int, machines: Machines
+) -> list[Cell]:
     """Run and measure what is missing, then write all files of figure `name`; returns the cells that failed."""
     started, kind = time.perf_counter(), FIGURES[name]
-    courses, cells, failed = make_courses(plan, runs, n_episodes, processes)
+    courses, cells, failed = make_courses(plan, runs, n_episodes, machines)
     if courses:
         found = findings(courses, kind.quantity)
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,15 @@ from typing import NamedTuple, Protocol
 from bn_mappo.sweep.cells import Cell
 
 
+class Machines(NamedTuple):
+    """Where the runs of a grid are executed: on processes of this machine, or on a Ray cluster."""
+
+    processes: int  # runs at a time on this machine
+    cluster: str | None = None  # auto, local, or the address of a Ray cluster
+    cpus_per_run: float = 1  # of the cluster
+    gpus_per_run: float = 0
+
+
 class Ended(NamedTuple):
     """A run that has ended, well or not."""
 

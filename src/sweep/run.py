@@ -7,16 +7,25 @@ from pathlib import Path
 
 from bn_mappo.core.progress import progress
 from bn_mappo.sweep.cells import CELL_FILE, Cell, check_settings
-from bn_mappo.sweep.executor import Executor
+from bn_mappo.sweep.executor import Executor, Machines
 from bn_mappo.sweep.local import LocalProcesses
 
 SECONDS_BETWEEN_LOOKS = 0.5
 MOST_LOSSES = 5  # of one run, with its process or machine
 
 
-def run_grid(cells: Sequence[Cell], root: Path, processes: int) -> list[Cell]:
-    """Run what is not done yet on this machine, so many at a time; returns the cells that failed."""
-    return run_cells(cells, root, lambda: LocalProcesses(processes))
+def run_grid(cells: Sequence[Cell], root: Path, machines: Machines, retries: int = 0) -> list[Cell]:
+    """Run what is not done yet on these machines; returns the cells that failed, after so many retries."""
+    return run_cells(cells, root, lambda: make_executor(machines, root), retries)
+
+
+def make_executor(machines: Machines, root: Path) -> Executor:
+    """Of runs whose records lie under `root`; ConfigError where a cluster is asked for and Ray is not installed."""
+    if machines.cluster is None:
+        return LocalProcesses(machines.processes)
+    from bn_mappo.sweep.cluster import RayCluster
+
+    return RayCluster(machines.cluster, machines.cpus_per_run, machines.gpus_per_run, root, machines.processes)
 
 
 def run_cells(cells: Sequence[Cell], root: Path, make_executor: Callable[[], Executor], retries: int = 0) -> list[Cell]:

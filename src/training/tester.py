@@ -14,6 +14,8 @@ from bn_mappo.training.exact_value import ExactValue
 class Tester:
     """Evaluates the present policy. Owns the test environment, made on first use."""
 
+    __test__ = False  # pytest: this is none
+
     def __init__(self, config: Config, mac: MAC):
         self.config, self.mac = config, mac
         self.env: VecEnv | None = None

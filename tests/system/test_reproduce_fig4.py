@@ -12,6 +12,7 @@ from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.registry import describe
 from bn_mappo.paper.figure4_plan import coordination_panel
 from bn_mappo.sweep.cells import Cell, check_settings
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.run import run_grid
 
 SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8")
@@ -47,10 +48,10 @@ def test_the_files_hold_every_evaluation_of_every_seed_and_a_second_call_runs_no
 def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path):
     cell = Cell("a", 0, "mappo", "coordination_game", 240, (*SMALL, "save_model_interval=80"))
     half = replace(cell, t_max=160)
-    assert run_grid([half], tmp_path, 1) == []
+    assert run_grid([half], tmp_path, Machines(1)) == []
     (cell.folder(tmp_path) / "settings.json").unlink()
     assert "checkpoint_path" in " ".join(cell.words(tmp_path))
-    assert run_grid([cell], tmp_path, 1) == []
+    assert run_grid([cell], tmp_path, Machines(1)) == []
     assert [row["step"] for row in cell.rows(tmp_path)] == sorted({row["step"] for row in cell.rows(tmp_path)})
 
 
@@ -58,7 +59,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path):
 def test_a_run_that_fails_is_told_and_the_others_run(tmp_path):
     good = Cell("good", 0, "mappo", "coordination_game", 80, SMALL)
     bad = Cell("bad", 0, "mappo", "coordination_game", 80, ("dag.generator=fixed", "mac=dag_controller"))
-    assert run_grid([bad, good], tmp_path, 1) == [bad]
+    assert run_grid([bad, good], tmp_path, Machines(1)) == [bad]
     assert good.is_done(tmp_path)
     assert "dag.adjacency" in (bad.folder(tmp_path) / "log.txt").read_text()
 
@@ -107,7 +108,7 @@ def test_a_preset_lies_over_the_defaults_and_under_the_overrides(tmp_path):
 
 def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
     with pytest.raises(ConfigError, match="gamma"):
-        run_grid([Cell("a", 0, "mappo", "aloha", 100, ("gamma=2",))], tmp_path, 1)
+        run_grid([Cell("a", 0, "mappo", "aloha", 100, ("gamma=2",))], tmp_path, Machines(1))
     assert not list(tmp_path.iterdir())
 
 

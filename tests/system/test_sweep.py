@@ -13,6 +13,7 @@ import torch
 from bn_mappo.cli.sweep import main
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.local import LocalProcesses
 from bn_mappo.sweep.node import Courier, pack, unpack
 from bn_mappo.sweep.plan import cells_of, parse_grid, read_sweep
@@ -104,7 +105,7 @@ def test_a_run_whose_process_is_killed_ends_with_the_same_bits(tmp_path):
 
     assert run_cells([cell], tmp_path / "killed", lambda: Killing(1)) == []
     assert killed and len(cell.run_folders(tmp_path / "killed")) == 2
-    assert run_grid([cell], tmp_path / "whole", 1) == []
+    assert run_grid([cell], tmp_path / "whole", Machines(1)) == []
     assert_same_end([cell], tmp_path / "killed", tmp_path / "whole")
 
 
@@ -150,7 +151,7 @@ def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_
     finally:
         cluster.shutdown()
     assert was_killed.is_set()
-    assert run_grid(cells, tmp_path / "local", 2) == []
+    assert run_grid(cells, tmp_path / "local", Machines(2)) == []
     assert_same_end(cells, root, tmp_path / "local")
 
 
