@@ -504,3 +504,28 @@ def test_code_that_cannot_be_kept_is_compiled_all_the_same():
     names: dict = {}
     exec("def twice(x):\n    return x + x", names)  # numba knows no file for it, and so no folder
     assert core.compiled(names["twice"])(2) == 4
+
+
+@pytest.mark.parametrize("settings", [{"map_name": "3s5z"}, {"map_name": "3m", "teams": "random"}])
+@pytest.mark.parametrize("n_games", [1, 2, 7])
+def test_any_number_of_threads_plays_the_same_games(settings, n_games):
+    games = [Skirmish(n_games, 5, **settings, threads=threads) for threads in (1, 2, 3)]
+    observations, rng = [game.reset() for game in games], np.random.default_rng(0)
+    for _ in range(150):  # with restarts
+        avail = observations[0].avail_actions
+        actions = (rng.random(avail.shape) * avail).argmax(-1)
+        results = [game.step(actions) for game in games]
+        observations = [result.observation for result in results]
+        for result, game in zip(results[1:], games[1:], strict=True):
+            for ours, first in zip(result.observation, results[0].observation, strict=True):
+                np.testing.assert_array_equal(ours, first)
+            np.testing.assert_array_equal(result.reward, results[0].reward)
+            np.testing.assert_array_equal(game.streams, games[0].streams)
+    for game in games:
+        game.close()
+        game.close()
+
+
+def test_less_than_one_thread_is_refused():
+    with pytest.raises(ConfigError, match=r"threads=0: give a number of at least 1"):
+        Skirmish(1, 0, threads=0)

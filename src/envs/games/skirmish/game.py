@@ -16,6 +16,7 @@ from bn_mappo.envs.games.skirmish.sizes import Shown, count
 from bn_mappo.envs.games.skirmish.teams import RandomTeams, load_teams
 from bn_mappo.envs.smac_arguments import Difficulty, action_names
 from bn_mappo.envs.vector.batched import BatchedGame
+from bn_mappo.envs.vector.shares import Shares, own_rows
 
 LEAST_GRID = 0.1  # cells; finer ones take long and change little
 RULES = 3  # version of the rules that battles follow (docs/environments.md, history of the rules)
@@ -94,6 +95,7 @@ class Skirmish(BatchedGame):
         replay_dir: str = "",
         replay_prefix: str = "",
         debug: bool = False,
+        threads: int = 1,
         render_mode: Literal["rgb_array"] | None = None,
     ):
         """src/config/envs/skirmish.yaml explains them; `step_mul` in game loops, `move_amount` in cells."""
@@ -121,6 +123,7 @@ class Skirmish(BatchedGame):
             name = "exchange_enemy_types" if exchange_enemy_types else "start"
             raise ConfigError(f"env_args.{name}={given[name]!r} belongs to teams=fixed: random ones know no such thing")
         super().__init__(batch_size, seed)
+        self.shares = Shares(threads)
         from bn_mappo.envs.games.skirmish import core, dealing, tables  # here: numba takes half a second to import
 
         self.core: ModuleType = core
@@ -219,43 +222,52 @@ class Skirmish(BatchedGame):
     def _start(self, games: Array) -> None:
         """Put all units of the games [G] where they start, whole."""
         t = self.tables
-        self.core.start(
-            self.units,
-            self.marks,
-            self.streams,
-            self.goals,
-            games,
-            self.kinds,
-            self.traits,
-            self.pairs,
-            t.rule,
-            t.goal,
-            t.walkable,
-            t.near_wall,
-            self.info.n_agents,
-            self.sorts_enemies,
-        )
+
+        def start(share: slice) -> None:
+            self.core.start(
+                self.units,
+                self.marks,
+                self.streams,
+                self.goals,
+                games[share],
+                self.kinds,
+                self.traits,
+                self.pairs,
+                t.rule,
+                t.goal,
+                t.walkable,
+                t.near_wall,
+                self.info.n_agents,
+                self.sorts_enemies,
+            )
+
+        self.shares.run(start, len(games))
 
     def advance(self, actions: Array) -> tuple[Array, Array]:
         t = self.tables
+        orders = np.ascontiguousarray(actions, dtype=np.int64)
         reward = np.empty(self.batch_size, dtype=np.float32)
-        self.core.advance(
-            self.units,
-            self.marks,
-            self.streams,
-            np.ascontiguousarray(actions, dtype=np.int64),
-            self.traits,
-            self.pairs,
-            t.rule,
-            self.pays,
-            self.goals,
-            t.walkable,
-            t.near_wall,
-            self.n_loops,
-            self.allies_are_scripted,
-            reward,
-            self.outcome,
-        )
+
+        def play(games: slice) -> None:
+            self.core.advance(
+                self.units[games],
+                self.marks[games],
+                self.streams[games],
+                orders[games],
+                own_rows(self.traits, games),
+                own_rows(self.pairs, games),
+                t.rule,
+                own_rows(self.pays, games),
+                self.goals[games],
+                t.walkable,
+                t.near_wall,
+                self.n_loops,
+                self.allies_are_scripted,
+                reward[games],
+                self.outcome[games],
+            )
+
+        self.shares.run(play, self.batch_size)
         if self.keeps_ends:
             self.ended = self.units.copy(), self.marks.copy(), self.clock + 1
             if self.dealer is not None:
@@ -294,21 +306,28 @@ class Skirmish(BatchedGame):
     def _show(self, observation: Observation, games: Array) -> None:
         """Write the rows of these games."""
         t = self.tables
-        self.core.observe(
-            self.units,
-            self.marks,
-            self.clock,
-            float(self.info.episode_limit),
-            games,
-            self.kinds,
-            self.traits,
-            t.rule,
-            self.show,
-            t.walkable,
-            observation.obs,
-            observation.state,
-            observation.avail_actions,
-        )
+
+        def show(share: slice) -> None:
+            self.core.observe(
+                self.units,
+                self.marks,
+                self.clock,
+                float(self.info.episode_limit),
+                games[share],
+                self.kinds,
+                self.traits,
+                t.rule,
+                self.show,
+                t.walkable,
+                observation.obs,
+                observation.state,
+                observation.avail_actions,
+            )
+
+        self.shares.run(show, len(games))
+
+    def close(self) -> None:
+        self.shares.close()
 
     def avail_actions(self) -> Array:
         """[B, N, A] bool, of the present state."""
