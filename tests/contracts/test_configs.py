@@ -35,11 +35,11 @@ def one_update(config) -> None:
     assert expected <= set(statistics)
 
 
-QUICK = {"bn_mappo", "mappo", "mat", "qmix"}  # on every environment in the quick part; the others on two
+QUICK = {"bn_mappo", "mappo", "mat", "qmix"}  # on every environment in the quick part; the others on one
 
 
 def of_pair(alg: str, env: str):
-    is_quick = env in ("aloha", "skirmish") or (alg in QUICK and env != "sc2")
+    is_quick = env == "aloha" or (alg in QUICK and env != "sc2")
     return pytest.param(alg, env, marks=[] if is_quick else [pytest.mark.slow], id=f"{alg}-{env}")
 
 

@@ -47,7 +47,9 @@ def train(config) -> tuple[float, float]:
         pytest.param("bn_mappo", {"dag__permutation": "identity"}, 0.98, 1.0, marks=pytest.mark.slow),
         ("bn_mappo", {"dag__permutation": "gumbel_sinkhorn"}, 0.98, 1.0),
         pytest.param("bn_mappo", {"dag__permutation": "plackett_luce"}, 0.98, 1.0, marks=pytest.mark.slow),
-        ("bn_mappo", {"dag__permutation": "identity", "dag__edges": "bernoulli"}, 0.98, 1.0),
+        pytest.param(
+            "bn_mappo", {"dag__permutation": "identity", "dag__edges": "bernoulli"}, 0.98, 1.0, marks=pytest.mark.slow
+        ),
         pytest.param("gcs", {}, 0.98, 1.0, marks=pytest.mark.slow),
         pytest.param(  # from almost no edges: each that helps has to be found and kept
             "bn_mappo",
@@ -98,7 +100,8 @@ def test_learned_dag_finds_the_edge_from_the_one_who_sees(toys):
     assert dag.adjacency[:, 1, 0].mean() == 0.0
 
 
-@pytest.mark.parametrize("generator", [pytest.param("empty", marks=pytest.mark.slow), "learned"])
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["empty", "learned"])
 def test_masks_and_dead_agents(toys, generator):
     """Unavailable actions are never played (the game raises), and the best return is reached."""
     settings = {**SETTINGS, "env": "masked_game", "t_max": 20_000, "dag__generator": generator, "test_nepisode": 100}

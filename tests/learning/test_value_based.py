@@ -94,7 +94,8 @@ def test_one_agent_alone_learns_the_values_that_value_iteration_gives():
     np.testing.assert_allclose(values, q, atol=0.06 * best.max())
 
 
-@pytest.mark.parametrize("alg", ["vdn", pytest.param("qmix", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("alg", ["vdn", "qmix"])
 def test_masks_and_dead_agents(toys, alg):
     """Unavailable actions are never played (the game raises), and the best return is reached."""
     settings = {"env": "masked_game", "batch_size_run": 16, "batch_size": 32, "segment_length": 6, "hidden_dim": 32}

@@ -172,6 +172,7 @@ def test_only_seeds_that_every_task_has_are_compared():
     np.testing.assert_allclose(final_scores(by_algorithm(both, suite)["x"]), [[0.2, 0.6]])
 
 
+@pytest.mark.slow
 def test_scales_come_from_scripted_policies_where_the_suite_has_none(tmp_path):
     task = Task("penalty", "matrix_game", 100, ("env_args.payoff=penalty",), "random", None, None)
     scale = scale_of(task, Algorithm("x", "mappo", ()).cell(task, 0, 100))

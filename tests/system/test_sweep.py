@@ -117,19 +117,27 @@ def test_a_failing_run_is_tried_again_and_told(tmp_path, capsys):
     assert (tmp_path / "runs" / "mappo" / "seed_0" / "log.txt").read_text().count("dag.adjacency") == 3
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("is_shared", [True, False])
-def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_path, is_shared):
-    """Two machines of one run each; one of them dies in the middle. Once their folder is shared, once it is not."""
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray cluster of one machine, with one CPU."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
+    soon = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": soon})
+    yield found
+    found.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_path, cluster, is_shared):
+    """Two machines of one run each; one of them dies in the middle. Once their folder is shared, once it is not."""
     from bn_mappo.sweep.cluster import RayCluster
     from bn_mappo.sweep.node import TOKEN
 
     root = tmp_path / "cluster"
     cells = [Cell("a", seed, "bn_mappo", "coordination_game", 6000, OFTEN) for seed in range(2)]
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     second, was_killed = cluster.add_node(num_cpus=1), threading.Event()
 
     def kill() -> None:
@@ -146,10 +154,7 @@ def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_
         return executor
 
     threading.Thread(target=kill, daemon=True).start()
-    try:
-        assert run_cells(cells, root, make_executor) == []
-    finally:
-        cluster.shutdown()
+    assert run_cells(cells, root, make_executor) == []
     assert was_killed.is_set()
     assert run_grid(cells, tmp_path / "local", Machines(2)) == []
     assert_same_end(cells, root, tmp_path / "local")

@@ -443,12 +443,12 @@ def test_facts_of_the_moment():
     assert not game.diagnostics().sees_ally.any() and game.diagnostics().is_alive[0].tolist() == [True, False, True]
 
 
-LARGE = [pytest.mark.slow]  # marks of the maps whose battles take long
+QUICK = ("2m_vs_1z", "3m", "6h_vs_8z", "MMM2")  # maps of the quick part
 
 
 @pytest.mark.parametrize(
     "map_name",
-    [pytest.param(name, marks=LARGE * (name in ("25m", "27m_vs_30m", "corridor"))) for name in sorted(MAPS)],
+    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in sorted(MAPS)],
 )
 def test_scripts_beat_chance_by_far_and_lose_where_it_is_hard(map_name):
     facts = reference_outcomes(Skirmish(100, 0, map_name=map_name), seed=1)
