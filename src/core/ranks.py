@@ -60,6 +60,11 @@ def shared(term: Tensor) -> Tensor:
     return term + (total(term) - term).detach() if _joined else term
 
 
+def own_share(value: Tensor) -> Tensor:
+    """What all ranks have alike, as a term of a sum over them: a K-th of the value, with the whole gradient."""
+    return value - value.detach() * (1 - 1 / size()) if _joined else value
+
+
 def add_up(values: Tensor) -> None:
     """Sum over all ranks, in place."""
     if _joined:

@@ -8,14 +8,14 @@ from bn_mappo.controllers.basic_controller import MAC, Evaluation
 from bn_mappo.controllers.dag_controller import DAGMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import options
-from bn_mappo.core.ranks import largest
+from bn_mappo.core.ranks import own_share, total
 from bn_mappo.core.schedules import FractionSchedule, NonNegativeSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
 from bn_mappo.learners.learner import Statistics
-from bn_mappo.learners.losses import clipped_surrogate, masked_mean, normalised, weighted_sum
-from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Targets
+from bn_mappo.learners.losses import clipped_surrogate, weighted_sum
+from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Targets, ratio_error
 from bn_mappo.modules.dag.ops import density
 
 
@@ -63,41 +63,42 @@ class BNMAPPOLearner(PPOLearner):
         statistics: Statistics = {}
         edges = evaluation.adjacency if evaluation.edge_probability is None else evaluation.edge_probability
         if alpha > 0:
-            loss = alpha * (masked_mean(density(edges), batch["filled"]) - eta).abs()
+            loss = own_share(alpha * (weighted_sum(density(edges), targets.step_weight) - eta).abs())
         if evaluation.dag_penalty is not None:
-            penalty = masked_mean(evaluation.dag_penalty, batch["filled"])
+            penalty = (evaluation.dag_penalty * targets.step_weight).sum()
             loss = loss + penalty
         if evaluation.dag_stats is not None:
-            statistics = {name: masked_mean(values, batch["filled"]) for name, values in evaluation.dag_stats.items()}
+            stats = evaluation.dag_stats
+            statistics = {name: weighted_sum(values, targets.step_weight) for name, values in stats.items()}
             statistics |= {"dag_eta": loss.new_tensor(eta), "dag_alpha": loss.new_tensor(alpha)}
-            statistics["regulariser"] = loss.detach()
+            statistics["regulariser"] = total(loss.detach())
             if evaluation.dag_penalty is not None:
-                statistics["dag_penalty"] = penalty.detach()
+                statistics["dag_penalty"] = total(penalty.detach())
         if evaluation.order_log_prob is not None:
             log_prob = evaluation.order_log_prob.unsqueeze(-1)  # [B, T, 1]
-            weight = batch["filled"].unsqueeze(-1)  # [B, T, 1]
+            weight = targets.step_weight.unsqueeze(-1)  # [B, T, 1]
             surrogate, ratio = clipped_surrogate(
                 log_prob,
                 batch["dag_order_log_prob"].unsqueeze(-1),
                 targets.advantage.mean(-1, keepdim=True),
-                normalised(weight),
+                weight,
                 self.options.eps_clip,
             )
             loss = loss - surrogate
-            statistics["dag_order_ratio_error"] = largest(((ratio - 1).abs() * weight).amax())
+            statistics["dag_order_ratio_error"] = ratio_error(ratio, weight)
             if evaluation.dag_stats is not None:
-                statistics["dag_order_entropy"] = -masked_mean(log_prob.detach(), weight)  # from the orders drawn
+                statistics["dag_order_entropy"] = -weighted_sum(log_prob.detach(), weight)  # from the orders drawn
         if evaluation.edge_log_prob is not None and evaluation.edge_entropy is not None:
             surrogate, ratio = clipped_surrogate(
                 evaluation.edge_log_prob,
                 batch["dag_edge_log_prob"],
                 targets.advantage,
-                normalised(targets.weight),
+                targets.weight,
                 self.options.eps_clip,
             )
-            entropy = weighted_sum(evaluation.edge_entropy, normalised(targets.weight))
+            entropy = (evaluation.edge_entropy * targets.weight).sum()
             loss = loss - surrogate - self.options.entropy_coef(fraction) * entropy
-            statistics["dag_edge_ratio_error"] = largest(((ratio - 1).abs() * targets.weight).amax())
+            statistics["dag_edge_ratio_error"] = ratio_error(ratio, targets.weight)
             if evaluation.dag_stats is not None:
-                statistics["dag_edge_entropy"] = entropy.detach()
+                statistics["dag_edge_entropy"] = total(entropy.detach())
         return loss, statistics

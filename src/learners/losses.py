@@ -1,7 +1,8 @@
 """The losses of PPO as weighted sums, each one node of the gradient graph with its gradient written out.
 
 On a CPU and with small networks the time of an update is the number of nodes; a test holds every gradient here against
-automatic differentiation of the plain formula. Sums run over all ranks of a run (core/ranks.py).
+automatic differentiation of the plain formula. Where several ranks train together (core/ranks.py), a loss here is the
+own rank's term of a sum over all of them: gradients are added up once a step, and values where they are logged.
 """
 
 from typing import Any
@@ -40,7 +41,7 @@ def clipped_surrogate(
     The gradient of log_prob is w r A where the first term is the smaller, else 0.
     """
     surrogate, ratio = _ClippedSurrogate.apply(log_prob, old_log_prob, advantage, weight, eps_clip)
-    return shared(surrogate), ratio
+    return surrogate, ratio
 
 
 class _ClippedValueLoss(Function):
@@ -78,19 +79,20 @@ def clipped_value_loss(
 
     value, old_value, target, weight [B, T, V], in the same (normalised) units.
     """
-    return shared(_ClippedValueLoss.apply(value, old_value, target, weight, value_clip, delta))
+    loss: Tensor = _ClippedValueLoss.apply(value, old_value, target, weight, value_clip, delta)
+    return loss
 
 
 def normalised(weight: Tensor) -> Tensor:
-    """Weights that sum to 1, so that weighted sums are means over what counts; all 0 where nothing counts."""
+    """Weights that sum to 1 over all ranks: weighted sums are means over what counts; all 0 where nothing counts."""
     return weight / total(weight.sum()).clamp(min=1.0)
 
 
 def weighted_sum(values: Tensor, weight: Tensor) -> Tensor:
-    """sum(values * weight)."""
+    """sum(values * weight) over all ranks."""
     return shared((values * weight).sum())
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """sum(values * weight) / sum(weight), 0 where nothing counts; weight broadcasts to values."""
+    """sum(values * weight) / sum(weight) over all ranks, 0 where nothing counts; weight broadcasts to values."""
     return weighted_sum(values, normalised(weight.expand_as(values)))

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from bn_mappo.controllers.basic_controller import MAC, Evaluation
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Chosen, Count, Fraction, Limits, NonNegative, Positive, options
-from bn_mappo.core.ranks import add_up, largest
+from bn_mappo.core.ranks import add_up, largest, total
 from bn_mappo.core.ranks import size as n_ranks
 from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.learners.flat_parameters import FlatParameters
+from bn_mappo.learners.flat_parameters import flat_groups
 from bn_mappo.learners.learner import Learner, Statistics
-from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, normalised, weighted_sum
+from bn_mappo.learners.losses import clipped_surrogate, clipped_value_loss, masked_mean, weighted_sum
 from bn_mappo.learners.returns import generalised_advantages
 from bn_mappo.learners.running_stats import RunningMoments
 from bn_mappo.modules.critics.critics import REGISTRY as CRITICS
@@ -32,6 +32,7 @@ class Targets(NamedTuple):
     old_value: Tensor  # [B, T, V] likewise
     weight: Tensor  # [B, T, N] 1 where an agent had a choice in a step that is data
     value_weight: Tensor  # [B, T, V] 1 where the step is data
+    step_weight: Tensor  # [B, T] likewise; of a mini-batch each of the three weights sums to 1 over all ranks
 
 
 @options
@@ -77,16 +78,16 @@ class PPOLearner(Learner):
             )
         self.value_moments = RunningMoments(options.returns_decay).to(generators.device)
         of_mac = mac.parameter_groups()
-        actor = [FlatParameters(group.parameters) for group in of_mac]
         shares_weights = isinstance(self.critic, MACCritic)
-        critic = [] if shares_weights else [FlatParameters(self.critic.parameters())]
-        self.actor_groups, self.critic_groups = actor, critic
+        of_critic = [] if shares_weights else [self.critic.parameters()]
+        groups, self.gradient = flat_groups([*(group.parameters for group in of_mac), *of_critic])
+        actor, self.critic_groups = groups[: len(of_mac)], groups[len(of_mac) :]
         self.clipped_groups = [flat for flat, group in zip(actor, of_mac, strict=True) if group.is_clipped]
         rates = [(group.lr or options.lr) for group in of_mac]
         if not shares_weights:
             rates.append(options.critic_type.options.critic_lr)
         self.rates = list(dict.fromkeys(rates))  # groups of one rate are one group of the optimiser: a call less
-        vectors = [flat.vector for flat in (*actor, *critic)]
+        vectors = [flat.vector for flat in groups]
         self.optimiser = torch.optim.Adam(
             [{"params": [v for v, r in zip(vectors, rates, strict=True) if r == rate]} for rate in self.rates],
             lr=options.lr(0.0),
@@ -124,7 +125,7 @@ class PPOLearner(Learner):
                 if not before_first_step:  # all ratios are 1 to rounding
                     errors = [name for name in statistics if name.endswith("ratio_error")]
                     before_first_step = {f"first_{name}": statistics[name] for name in errors}
-        return {**statistics, **before_first_step}
+        return with_largest_errors({**statistics, **before_first_step})
 
     @torch.no_grad()
     def compute_targets(self, batch: EpisodeBatch) -> Targets:
@@ -159,57 +160,61 @@ class PPOLearner(Learner):
             deviation = masked_mean((advantage - mean).square(), counts).sqrt()
             advantage = (advantage - mean) / (deviation + 1e-8)
         # the clipping starts from what the critic puts out, also where the moments have just moved
-        return Targets(advantage, returns, output[:, :-1], self.weight(batch), counts)
+        return Targets(advantage, returns, output[:, :-1], self.weight(batch), counts, batch["filled"])
 
     def _in_rewards(self, value: Tensor) -> Tensor:
         return self.value_moments.denormalise(value) if self.options.standardise_returns else value
 
     def mini_batches(self, batch: EpisodeBatch, targets: Targets) -> Iterator[tuple[EpisodeBatch, Targets]]:
-        """The batch in random parts of `batch_size` games; as it is where that is all of them."""
+        """The batch in random parts of `batch_size` games, each with weights that sum to 1 over all ranks."""
         size = self.options.batch_size // n_ranks() if self.options.batch_size else batch.batch_size
         if size == batch.batch_size:
-            yield batch, targets
+            (sums,) = total(torch.stack([weight.sum() for weight in weights_of(targets)])[None])
+            yield batch, with_sums_of_one(targets, sums)
             return
         shuffled = torch.randperm(batch.batch_size, generator=self.generators["mini_batches"]).to(batch.device)
-        for games in shuffled.split(size):
-            yield batch.games(games), Targets(*(target[games] for target in targets))
+        of_games = torch.stack([weight.flatten(1).sum(1) for weight in weights_of(targets)], dim=-1)  # [B, 3]
+        parts = shuffled.split(size)
+        all_sums = total(torch.stack([of_games[games].sum(0) for games in parts]))  # [parts, 3], in one sum over ranks
+        for games, sums in zip(parts, all_sums, strict=True):
+            yield batch.games(games), with_sums_of_one(Targets(*(target[games] for target in targets)), sums)
 
     def step(self, batch: EpisodeBatch, targets: Targets, fraction: float, collect_stats: bool) -> Statistics:
         """One gradient step on policy and critic; without `collect_stats` few statistics."""
         options = self.options
         evaluation = self.mac.evaluate(batch, fraction, self.generators, collect_stats)
-        weight = normalised(targets.weight)  # [B, T, N]
+        weight = targets.weight  # [B, T, N]
         surrogate, ratio = clipped_surrogate(
             evaluation.log_prob, batch["log_prob"], targets.advantage, weight, options.eps_clip
         )
-        entropy = weighted_sum(evaluation.entropy, weight)
+        entropy = (evaluation.entropy * weight).sum()
         extra, statistics = self.extra_loss(evaluation, batch, targets, fraction)
         value = self.critic(batch.fields) if evaluation.values is None else evaluation.values  # [B, T, V]
         critic_loss = clipped_value_loss(
             value,
             targets.old_value,
             targets.target,
-            normalised(targets.value_weight),
+            targets.value_weight,
             options.value_clip,
             options.huber_delta,
         )
         policy_loss = -surrogate - options.entropy_coef(fraction) * entropy + extra
-        for group in (*self.actor_groups, *self.critic_groups):
-            group.zero_grad()
+        self.gradient.zero_()
         (policy_loss + options.value_coef * critic_loss).backward()
-        for group in (*self.actor_groups, *self.critic_groups):
-            add_up(group.gradient)
+        add_up(self.gradient)
         losses = {"pg_loss": -surrogate, "entropy": entropy, "extra_loss": extra, "critic_loss": critic_loss}
         statistics["agent_grad_norm"] = self.clip(self.clipped_groups, options.grad_norm_clip, losses)
         if self.critic_groups:
             statistics["critic_grad_norm"] = self.clip(self.critic_groups, options.grad_norm_clip, losses)
         self.optimiser.step()
-        statistics["ratio_error"] = largest(((ratio - 1).abs() * targets.weight).amax())
+        statistics["ratio_error"] = ratio_error(ratio, weight)
         if collect_stats:
-            statistics |= {name: loss.detach() for name, loss in losses.items()}
+            sums = total(torch.stack([loss.detach() for loss in losses.values()]))
+            statistics |= dict(zip(losses, sums, strict=True))
             statistics["approx_kl"] = weighted_sum(ratio - 1 - ratio.log(), weight)
             statistics["clip_fraction"] = weighted_sum(((ratio - 1).abs() > options.eps_clip).float(), weight)
-            statistics["advantage_mean"] = masked_mean(targets.advantage, batch["filled"].unsqueeze(-1))
+            advantage = targets.advantage.mean(-1)  # [B, T]
+            statistics["advantage_mean"] = weighted_sum(advantage, targets.step_weight)
         return statistics
 
     def weight(self, batch: EpisodeBatch) -> Tensor:
@@ -231,7 +236,10 @@ class PPOLearner(Learner):
     def extra_loss(
         self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets, fraction: float
     ) -> tuple[Tensor, Statistics]:
-        """What else the policy loss holds, and its statistics; nothing here."""
+        """What else the policy loss holds (the own rank's term), and its statistics; nothing here.
+
+        Names that end in ratio_error are largest errors of the own rank; all others hold over all ranks.
+        """
         return evaluation.log_prob.new_zeros(()), {}
 
     def _set_learning_rates(self, fraction: float) -> None:
@@ -257,6 +265,28 @@ class PPOLearner(Learner):
         self.critic.load_state_dict(state["critic"])
         self.value_moments.load_state_dict(state["value_moments"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+def weights_of(targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
+    """The three weights."""
+    return targets.weight, targets.value_weight, targets.step_weight
+
+
+def with_sums_of_one(targets: Targets, sums: Tensor) -> Targets:
+    """Weighted sums are then means over what counts; `sums` [3] of the weights, all 0 where nothing counts."""
+    weight, value_weight, step_weight = (w / s.clamp(min=1.0) for w, s in zip(weights_of(targets), sums, strict=True))
+    return targets._replace(weight=weight, value_weight=value_weight, step_weight=step_weight)
+
+
+def ratio_error(ratio: Tensor, weight: Tensor) -> Tensor:
+    """max |ratio - 1| over what counts."""
+    return ((ratio - 1).abs() * (weight > 0)).amax()
+
+
+def with_largest_errors(statistics: Statistics) -> Statistics:
+    """Ratio errors over all ranks, in one comparison."""
+    names = [name for name in statistics if name.endswith("ratio_error")]
+    return {**statistics, **dict(zip(names, largest(torch.stack([statistics[n] for n in names])), strict=True))}
 
 
 def make_critic(options: PPOOptions, info: EnvInfo, mac: MAC, generators: Generators) -> Critic:

@@ -11,7 +11,7 @@ from bn_mappo.controllers.basic_controller import BasicMAC
 from bn_mappo.controllers.value_controller import QMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Chosen, Count, Fraction, Limits, Positive, options
-from bn_mappo.core.ranks import add_up, largest, shared, total
+from bn_mappo.core.ranks import add_up, largest, total
 from bn_mappo.core.ranks import size as n_ranks
 from bn_mappo.core.schedules import PositiveSchedule
 from bn_mappo.core.seeding import Generators
@@ -172,7 +172,7 @@ class QLearner(Learner):
             self.value_moments.update(target, weight)
             target = self.value_moments.normalise(target)
         loss = clipped_value_loss(taken, taken.detach(), target, normalised(weight), 0.0, options.huber_delta)
-        loss = loss + shared(self.mac.extra_loss(values, normalised(episodes[FILLED]).flatten()))
+        loss = loss + self.mac.extra_loss(values, normalised(episodes[FILLED]).flatten())
         self.trained.zero_grad()
         loss.backward()
         add_up(self.trained.gradient)
@@ -184,7 +184,7 @@ class QLearner(Learner):
         statistics = {"grad_norm": norm}
         if collect_stats:
             taken, target = self.in_rewards(taken.detach()), self.in_rewards(target)
-            statistics["loss"] = loss.detach()
+            statistics["loss"] = total(loss.detach())
             statistics["td_error_abs"] = masked_mean((taken - target).abs(), weight)
             statistics["q_taken_mean"] = masked_mean(taken, weight)
             statistics["target_mean"] = masked_mean(target, weight)

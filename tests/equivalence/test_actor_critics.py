@@ -31,10 +31,10 @@ def test_the_gradient_is_that_of_advantage_actor_critic(alg):
     learner, batch = setup.learner, rollout.collect(0.0)
     parameters = [p for network in (setup.mac, learner.critic) for p in network.parameters()]
     targets = learner.compute_targets(batch)  # moves the moments of returns
-    learner.step(batch, targets, 0.0, False)
+    ((_, weighted),) = learner.mini_batches(batch, targets)
+    learner.step(batch, weighted, 0.0, False)
     stepped = [p.grad.clone() for p in parameters]
-    for group in (*learner.actor_groups, *learner.critic_groups):
-        group.zero_grad()
+    learner.gradient.zero_()
     evaluation = setup.mac.evaluate(batch, 0.0, setup.generators)
     gain = masked_mean(targets.advantage * evaluation.log_prob, targets.weight)
     entropy = masked_mean(evaluation.entropy, targets.weight)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients
+from bn_mappo.learners.flat_parameters import FlatParameters, clip_gradients, flat_groups
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def networks():
 @pytest.mark.parametrize("max_norm", [0.01, 1e6])
 def test_it_clips_and_steps_as_torch_does_with_parameters_apart(networks, max_norm):
     apart, together = networks
-    groups = [FlatParameters(together[0].parameters()), FlatParameters(together[2].parameters())]
+    groups, gradient = flat_groups([together[0].parameters(), together[2].parameters()])
     optimisers = (
         torch.optim.Adam(apart.parameters(), lr=0.1, fused=True),
         torch.optim.Adam([group.vector for group in groups], lr=0.1, fused=True),
@@ -29,8 +29,7 @@ def test_it_clips_and_steps_as_torch_does_with_parameters_apart(networks, max_no
         optimisers[0].zero_grad()
         apart(x).square().sum().backward()
         expected = torch.nn.utils.clip_grad_norm_(apart.parameters(), max_norm)
-        for group in groups:
-            group.zero_grad()
+        gradient.zero_()
         together(x).square().sum().backward()
         torch.testing.assert_close(clip_gradients(groups, max_norm), expected)
         for optimiser in optimisers:
@@ -38,6 +37,7 @@ def test_it_clips_and_steps_as_torch_does_with_parameters_apart(networks, max_no
         for mine, theirs in zip(together.parameters(), apart.parameters(), strict=True):
             torch.testing.assert_close(mine.grad, theirs.grad)
             torch.testing.assert_close(mine, theirs)
+    assert gradient.data_ptr() == groups[0].gradient.data_ptr() and gradient.numel() == 5 * 7 + 7 + 7 * 2 + 2
 
 
 def test_parameters_keep_their_values_and_layout(networks):

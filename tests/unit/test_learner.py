@@ -9,19 +9,32 @@ from bn_mappo.learners.ppo_learner import Targets
 from helpers import make_config, make_rollout, train_updates
 
 
-def test_mini_batches_are_a_partition_with_their_own_targets():
+def test_mini_batches_are_a_partition_with_their_own_targets_and_weights_that_sum_to_one():
     setup, rollout = make_rollout(make_config("mappo", batch_size_run=6, batch_size=2))
     batch = rollout.collect(0.0)
     number = torch.arange(6.0).view(6, 1, 1).expand(6, 6, 1)
     batch = batch.with_fields(reward=number[..., 0].clone())
-    targets = Targets(*(number for _ in Targets._fields))
+    targets = Targets(*(number for _ in Targets._fields))._replace(step_weight=number[..., 0])
     seen = []
     for part, part_targets in setup.learner.mini_batches(batch, targets):
         assert part.batch_size == 2
-        for target in part_targets:
+        for target in (part_targets.advantage, part_targets.target, part_targets.old_value):
             assert torch.equal(target[..., 0], part["reward"])
+        expected = part["reward"] / part["reward"].sum()
+        torch.testing.assert_close(part_targets.weight[..., 0], expected)
+        torch.testing.assert_close(part_targets.value_weight[..., 0], expected)
+        torch.testing.assert_close(part_targets.step_weight, expected)
         seen += part["reward"][:, 0].tolist()
     assert sorted(seen) == [0, 1, 2, 3, 4, 5] and seen != sorted(seen)
+
+
+def test_a_mini_batch_in_which_nothing_counts_has_no_weight():
+    setup, rollout = make_rollout(make_config("mappo", batch_size_run=4))
+    batch = rollout.collect(0.0)
+    targets = setup.learner.compute_targets(batch)
+    nothing = targets._replace(weight=targets.weight * 0)
+    ((_, part),) = setup.learner.mini_batches(batch, nothing)
+    assert (part.weight == 0).all() and part.step_weight.sum() == pytest.approx(1)
 
 
 def test_agents_without_a_choice_have_no_weight(toys):
