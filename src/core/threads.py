@@ -1,8 +1,17 @@
-"""How many threads the numerical libraries use; imports none of them, for they read it when they are imported."""
+"""How many cores and threads a run uses; imports no numerical library, for they read it when they are imported."""
 
 import os
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+CORES_VARIABLE = "BN_MAPPO_CORES"  # of one of several runs that share a machine: its part of the cores
+
+
+def usable_cores() -> int:
+    """How many this run may keep busy."""
+    if given := os.environ.get(CORES_VARIABLE):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def single_threaded() -> None:

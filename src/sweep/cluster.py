@@ -8,7 +8,7 @@ from typing import Any
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.extras import load
-from bn_mappo.core.threads import THREAD_VARIABLES
+from bn_mappo.core.threads import CORES_VARIABLE, THREAD_VARIABLES
 from bn_mappo.sweep.cells import Cell
 from bn_mappo.sweep.executor import Ended
 from bn_mappo.sweep.node import TOKEN, Place
@@ -31,8 +31,9 @@ class RayCluster:
     def __init__(self, address: str, n_cpus: float, n_gpus: float, root: Path, local_slots: int):
         self.ray = load("ray")
         self.n_cpus, self.n_gpus = n_cpus, n_gpus
-        threads = {"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")}
-        given: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "runtime_env": threads}
+        variables = {**dict.fromkeys(THREAD_VARIABLES, "1"), CORES_VARIABLE: str(max(int(n_cpus), 1))}
+        runtime = {"env_vars": variables}
+        given: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "runtime_env": runtime}
         if address == "local":
             given |= {"num_cpus": max(round(local_slots * n_cpus), 1), "include_dashboard": False}
         try:

@@ -6,14 +6,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bn_mappo.core.threads import CORES_VARIABLE
+
 MAIN = Path(__file__).resolve().parents[1] / "main.py"
 COMMAND = "bn_mappo.cli.entry"  # by its name, as a new process would be told: command lines lie above sweeps
 # what takes seconds to import; torch's optimisers import its compiler
 PRELOADED = (COMMAND, "bn_mappo.cli.experiment", "bn_mappo.analysis.report", "torch._dynamo")
 
 
-def run_words(words: Sequence[str], log: Path) -> None:
-    """Ends the process with the command's exit status; what it writes is appended to `log`."""
+def run_words(words: Sequence[str], log: Path, n_cores: int) -> None:
+    """Ends the process with the command's exit status; what it writes is appended to `log`.
+
+    `n_cores` are what it may keep busy: with more, worker processes of its games would be in the other runs' way.
+    """
+    os.environ[CORES_VARIABLE] = str(n_cores)
     sys.exit(status_of_words(words, log))
 
 

@@ -6,12 +6,14 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from bn_mappo.cli.sweep import main
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.threads import CORES_VARIABLE, usable_cores
 from bn_mappo.sweep.cells import Cell
 from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.local import LocalProcesses
@@ -107,6 +109,17 @@ def test_a_run_whose_process_is_killed_ends_with_the_same_bits(tmp_path):
     assert killed and len(cell.run_folders(tmp_path / "killed")) == 2
     assert run_grid([cell], tmp_path / "whole", Machines(1)) == []
     assert_same_end([cell], tmp_path / "killed", tmp_path / "whole")
+
+
+def test_runs_side_by_side_share_out_the_cores(tmp_path, monkeypatch):
+    monkeypatch.setenv(CORES_VARIABLE, "7")
+    assert usable_cores() == 7
+    given, process = [], SimpleNamespace(start=lambda: None)
+    for slots in (1, 3, 10):
+        executor = LocalProcesses(slots)
+        executor.context = SimpleNamespace(Process=lambda target, args, name: given.append(args[-1]) or process)
+        executor.start(Cell("a", 0, "mappo", "aloha", 160), tmp_path)
+    assert given == [7, 2, 1]
 
 
 @pytest.mark.slow

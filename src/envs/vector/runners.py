@@ -1,7 +1,6 @@
 """How B games of an environment are played at once: the values of the key `runner`, and what starts the games."""
 
 import functools
-import os
 import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.registry import Registry
 from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import EnvInfo
+from bn_mappo.core.threads import usable_cores
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.envs.vector.serial import SerialVecEnv
 from bn_mappo.envs.vector.single import make_single_game
@@ -56,11 +56,6 @@ def play_on_arrays(games: Games) -> VecEnv:
         raise ConfigError(f"env={name} plays one game at a time: use runner=parallel or runner=episode")
     env: VecEnv = make(games.batch_size, derive_seed(games.seed, games.purpose))
     return env
-
-
-def usable_cores() -> int:
-    """How many this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @RUNNERS.register("parallel", "games in worker processes; one that dies or hangs is replaced")
