@@ -15,6 +15,7 @@ from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_and_entropy, log_prob_of, mask_logits
 from bn_mappo.modules.agents import REGISTRY as AGENTS
 from bn_mappo.modules.agents.actor import Actor, ActorSizes, Features
+from bn_mappo.modules.layers import AgentLinear
 
 FLOAT_BYTES = 4
 
@@ -146,6 +147,10 @@ class MAC(nn.Module, ABC):
 
     def obs_values(self, obs: Tensor) -> Tensor:
         """Values of the joint observation, one an agent: [..., N, D] -> [..., N]; only where `has_values`."""
+        raise NotImplementedError
+
+    def value_layer(self) -> AgentLinear:
+        """The linear layer that puts these values out; only where `has_values`."""
         raise NotImplementedError
 
     def score(self, logits: Tensor, batch: EpisodeBatch) -> Evaluation:

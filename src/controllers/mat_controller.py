@@ -13,6 +13,7 @@ from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, log_prob_of, mask_logits
+from bn_mappo.modules.layers import AgentLinear
 from bn_mappo.modules.transformer.attention import TransformerSizes, perceptron
 from bn_mappo.modules.transformer.decoder import Decoder, Past
 from bn_mappo.modules.transformer.encoder import Encoder
@@ -75,6 +76,11 @@ class EncoderMAC(MAC):
 
     def obs_values(self, obs: Tensor) -> Tensor:
         return self.encoder.values(self.encoder(self.shown(obs))).view(obs.shape[:-1])
+
+    def value_layer(self) -> AgentLinear:
+        layer = self.encoder.value_head[-1]
+        assert isinstance(layer, AgentLinear)
+        return layer
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False

@@ -56,6 +56,7 @@ class PPOOptions:
     standardise_advantages: bool
     standardise_returns: bool
     returns_decay: Annotated[float, Limits(ge=0, lt=1)]
+    popart: bool
     bootstrap_truncated: bool
 
 
@@ -153,7 +154,10 @@ class PPOLearner(Learner):
         )  # [B, T, V]
         returns, counts = advantage + value[:, :-1], self.value_weight(batch)  # [B, T, V]
         if self.options.standardise_returns:
+            before = self.value_moments.moments()
             self.value_moments.update(returns, counts)
+            if self.options.popart:
+                output = self._keep_values(output, *before)
             returns = self.value_moments.normalise(returns)
         if self.options.standardise_advantages:
             mean = masked_mean(advantage, counts)
@@ -161,6 +165,16 @@ class PPOLearner(Learner):
             advantage = (advantage - mean) / (deviation + 1e-8)
         # the clipping starts from what the critic puts out, also where the moments have just moved
         return Targets(advantage, returns, output[:, :-1], self.weight(batch), counts, batch["filled"])
+
+    def _keep_values(self, output: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+        """Let the critic say the same in units of rewards as before the moments moved; returns its new output.
+
+        PopArt (van Hasselt et al. 2016b, "Learning values across many orders of magnitude", proposition 1).
+        """
+        new_mean, new_deviation = self.value_moments.moments()
+        scale, shift = deviation / new_deviation, (mean - new_mean) / new_deviation
+        self.critic.rescale(scale, shift)
+        return scale * output + shift
 
     def _in_rewards(self, value: Tensor) -> Tensor:
         return self.value_moments.denormalise(value) if self.options.standardise_returns else value
@@ -298,6 +312,6 @@ def make_critic(options: PPOOptions, info: EnvInfo, mac: MAC, generators: Genera
                 "critic_type=mac_critic takes the values from the controller, and this one has none: "
                 "set mac=mat_controller, or critic_type=cv_critic"
             )
-        return MACCritic(mac.obs_values)
+        return MACCritic(mac.obs_values, mac.value_layer)
     critic: Critic = entry(info, options.hidden_dim, generators["critic_init"])
     return critic.to(generators.device)

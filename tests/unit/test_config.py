@@ -44,7 +44,7 @@ def test_a_run_has_the_keys_of_its_parts_alone():
     assert not any(key.startswith(("dag.", "annealing.")) for key in keys["mappo"])
     assert {"dag.permutation", "annealing.alpha.steps"} <= keys["bn_mappo"]
     keys |= {alg: set(flatten(make_config(alg).values())) for alg in ("iql", "qmix")}
-    assert keys["qmix"] - keys["iql"] == {"mixing_dim", "hypernet_dim"}
+    assert keys["qmix"] - keys["iql"] == {"mixing_dim", "hypernet_dim", "hypernet_gain", "state_layer_norm"}
     assert {"td_lambda", "buffer_size", "epsilon.start"} <= keys["iql"] - keys["mappo"]
     assert not {"critic_type", "epochs", "entropy_coef"} & keys["iql"]
     full = set(flatten(make_config("bn_mappo", dag__generator="full").values()))

@@ -80,7 +80,9 @@ def test_evaluation_is_the_policy_that_explores(toys):
 def test_no_weight_of_the_monotonic_mixer_is_negative():
     """By automatic differentiation, for states and values of every size and sign, whatever the weights."""
     generator = torch.Generator().manual_seed(0)
-    mixer = MonotonicMixer(MonotonicOptions(mixing_dim=8, hypernet_dim=16), INFO, generator)
+    mixer = MonotonicMixer(
+        MonotonicOptions(mixing_dim=8, hypernet_dim=16, hypernet_gain=1.0, state_layer_norm=True), INFO, generator
+    )
     for scale in (0.1, 1.0, 10.0):
         with torch.no_grad():
             for parameter in mixer.parameters():
@@ -95,7 +97,9 @@ def test_no_weight_of_the_monotonic_mixer_is_negative():
 @pytest.mark.parametrize("kind", [SumMixer, MonotonicMixer])
 def test_the_best_joint_action_is_made_of_each_agents_best(kind):
     generator = torch.Generator().manual_seed(1)
-    mixer = kind(MonotonicOptions(mixing_dim=8, hypernet_dim=16), INFO, generator)
+    mixer = kind(
+        MonotonicOptions(mixing_dim=8, hypernet_dim=16, hypernet_gain=1.0, state_layer_norm=True), INFO, generator
+    )
     for _ in range(20):
         values, state = torch.randn(3, 4, generator=generator), torch.randn(5, generator=generator)
         joint = list(itertools.product(range(4), repeat=3))

@@ -27,6 +27,19 @@ class Critic(nn.Module, ABC):
     def forward(self, fields: Mapping[str, Tensor]) -> Tensor:
         """The fields, of state [..., S] and obs [..., N, D] at least its own -> [..., V], V = 1 or N values a step."""
 
+    @property
+    @abstractmethod
+    def last_layer(self) -> AgentLinear:
+        """The linear layer that puts out the values; has a bias."""
+
+    @torch.no_grad()
+    def rescale(self, scale: Tensor, shift: Tensor) -> None:
+        """From now on put out scale * v + shift instead of v."""
+        layer = self.last_layer
+        assert layer.bias is not None
+        layer.weight.mul_(scale)
+        layer.bias.mul_(scale).add_(shift)
+
 
 @options
 class OwnCriticOptions:
@@ -50,6 +63,10 @@ class OwnCritic(Critic):
         """[..., D] -> [...]."""
         y: Tensor = self.head(torch.relu(self.fc2(torch.relu(self.fc1(x)))))
         return y.squeeze(-1)
+
+    @property
+    def last_layer(self) -> AgentLinear:
+        return self.head
 
 
 @REGISTRY.register("cv_critic", "one value of the whole state (MAPPO)")
@@ -112,6 +129,10 @@ class AgentSpecificCritic(Critic):
         y: Tensor = self.head(torch.relu(self.fc2(first)))
         return y.squeeze(-1)
 
+    @property
+    def last_layer(self) -> AgentLinear:
+        return self.head
+
 
 @REGISTRY.register("mac_critic", "values of the controller's own network, trained with it (MAT)")
 class MACCritic(Critic):
@@ -119,9 +140,13 @@ class MACCritic(Critic):
 
     fields, is_per_agent = ("obs",), True
 
-    def __init__(self, values: Callable[[Tensor], Tensor]):
+    def __init__(self, values: Callable[[Tensor], Tensor], last_layer: Callable[[], AgentLinear]):
         super().__init__()
-        self.values = values
+        self.values, self.layer = values, last_layer
 
     def forward(self, fields: Mapping[str, Tensor]) -> Tensor:
         return self.values(fields["obs"])
+
+    @property
+    def last_layer(self) -> AgentLinear:
+        return self.layer()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bn_mappo.core.options import Count, NoOptions, options
+from bn_mappo.core.options import Count, NoOptions, Positive, options
 from bn_mappo.core.registry import Registry
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.modules.layers import AgentLinear
@@ -54,6 +54,8 @@ class MonotonicOptions:
 
     mixing_dim: Count
     hypernet_dim: Count
+    hypernet_gain: Positive
+    state_layer_norm: bool
 
 
 @REGISTRY.register("qmix", "a network with weights from the state, none of them negative (QMIX)")
@@ -74,15 +76,18 @@ class MonotonicMixer(Mixer):
 
         def network(hidden: int, outputs: int) -> nn.Sequential:
             first = AgentLinear(1, state_dim, hidden, generator)  # shared weights take any leading shape
-            return nn.Sequential(first, nn.ReLU(), AgentLinear(1, hidden, outputs, generator, gain=1.0))
+            return nn.Sequential(first, nn.ReLU(), AgentLinear(1, hidden, outputs, generator, options.hypernet_gain))
 
         self.first_weight = network(options.hypernet_dim, n_weights)
         self.second_weight = network(options.hypernet_dim, width)
-        self.first_bias = AgentLinear(1, state_dim, width, generator, gain=1.0)
+        self.first_bias = AgentLinear(1, state_dim, width, generator, options.hypernet_gain)
+        self.state_shape = (state_dim,) if options.state_layer_norm else None
         self.second_bias = network(width, 1)
 
     def forward(self, values: Tensor, state: Tensor | None) -> Tensor:
         assert state is not None, "it needs the state"
+        if self.state_shape is not None:
+            state = functional.layer_norm(state, self.state_shape)
         weight = self.first_weight(state).abs().unflatten(-1, self.shape)  # [..., E, N]
         mixed = (weight @ values.unsqueeze(-1)).squeeze(-1)  # [..., E]
         hidden = functional.elu(mixed + self.first_bias(state))  # [..., E]
