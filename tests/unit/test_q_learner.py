@@ -15,6 +15,7 @@ from bn_mappo.modules.mixers.mixers import MonotonicMixer, MonotonicOptions, NoM
 from helpers import make_config, make_rollout
 
 INFO = EnvInfo(n_agents=3, n_actions=4, obs_dim=2, state_dim=5, episode_limit=9)
+MIXING = MonotonicOptions(mixing_dim=8, hypernet_dim=16, hypernet_gain=1.0, state_layer_norm=True)
 
 
 def filled_learner(config, n_segments: int = 30):
@@ -80,9 +81,7 @@ def test_evaluation_is_the_policy_that_explores(toys):
 def test_no_weight_of_the_monotonic_mixer_is_negative():
     """By automatic differentiation, for states and values of every size and sign, whatever the weights."""
     generator = torch.Generator().manual_seed(0)
-    mixer = MonotonicMixer(
-        MonotonicOptions(mixing_dim=8, hypernet_dim=16, hypernet_gain=1.0, state_layer_norm=True), INFO, generator
-    )
+    mixer = MonotonicMixer(MIXING, INFO, generator)
     for scale in (0.1, 1.0, 10.0):
         with torch.no_grad():
             for parameter in mixer.parameters():
@@ -97,9 +96,7 @@ def test_no_weight_of_the_monotonic_mixer_is_negative():
 @pytest.mark.parametrize("kind", [SumMixer, MonotonicMixer])
 def test_the_best_joint_action_is_made_of_each_agents_best(kind):
     generator = torch.Generator().manual_seed(1)
-    mixer = kind(
-        MonotonicOptions(mixing_dim=8, hypernet_dim=16, hypernet_gain=1.0, state_layer_norm=True), INFO, generator
-    )
+    mixer = kind(MIXING, INFO, generator)
     for _ in range(20):
         values, state = torch.randn(3, 4, generator=generator), torch.randn(5, generator=generator)
         joint = list(itertools.product(range(4), repeat=3))
