@@ -1,8 +1,13 @@
-"""Training speed, end to end, and where the time goes: mappo, and bn_mappo along an empty, line, full and learned DAG.
+r"""Training speed, end to end, and where the time goes: mappo, and bn_mappo along an empty, line, full and learned DAG.
 
 With --config=qmix, or another algorithm without a DAG: mappo and that one.
 
     python benchmarks/throughput.py --env aloha --config bn_mappo --threads 1 [--json FILE] [KEY=VALUE ...]
+
+On a GPU, play many games:
+
+    python benchmarks/throughput.py --env skirmish --device cuda batch_size_run=1024 env_args.map_name=MMM2 \
+        env_args.threads=16 cuda_graphs=true
 
 Trains for real with the sizes of the paper (32 games, 5 epochs). The variants take turns, ten segments at a time, so
 that a machine whose speed drifts slows them all alike. The first two of the ten are not counted: they find the caches
@@ -18,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import track
@@ -35,10 +41,18 @@ COUNTED, UNCOUNTED = 8, 2  # segments of a turn
 DAG_VARIANTS = ("empty", "line", "full", "learned")
 
 
+def now(device: torch.device) -> float:
+    """Seconds, when all that was asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 class Stopwatch:
     """Adds up the seconds spent inside the functions that it wraps."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.seconds = dict.fromkeys(PARTS, 0.0)
 
     def wrap(self, owner: Any, name: str, part: str) -> None:
@@ -46,11 +60,11 @@ class Stopwatch:
         inner: Callable[..., Any] = getattr(owner, name)
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            begin = time.perf_counter()
+            begin = now(self.device)
             try:
                 return inner(*args, **kwargs)
             finally:
-                self.seconds[part] += time.perf_counter() - begin
+                self.seconds[part] += now(self.device) - begin
 
         setattr(owner, name, timed)
 
@@ -63,13 +77,14 @@ class Variant:
         values = overlay(load_layers(alg, env), merge(overrides, chosen))
         self.name, self.config = name, validate(settle(values).values)
         setup = build(self.config)
-        self.learner, self.watch, self.clock = setup.learner, Stopwatch(), Clock(self.config.t_max)
+        self.device = setup.generators.device
+        self.learner, self.watch, self.clock = setup.learner, Stopwatch(self.device), Clock(self.config.t_max)
         self.rollout = start_collector(self.config, setup)
         self.rows: list[dict[str, float]] = []
         self.watch.wrap(self.rollout.env, "step", "environment")
-        self.watch.wrap(setup.mac, "select_actions", "acting")
+        self.watch.wrap(self.rollout.mac, "select_actions", "acting")
         self.watch.wrap(setup.learner, "train", "update")
-        if hasattr(setup.mac, "dag"):
+        if hasattr(setup.mac, "dag") and not self.config.cuda_graphs:  # a recording cannot be timed in parts
             self._time_dag_while_acting(setup.mac)
 
     def _time_dag_while_acting(self, mac: Any) -> None:
@@ -77,10 +92,10 @@ class Variant:
         generate = mac.generate
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            begin = time.perf_counter()
+            begin = now(self.device)
             dag = generate(*args, **kwargs)
             if not dag.adjacency.requires_grad:
-                self.watch.seconds["dag_sampling"] += time.perf_counter() - begin
+                self.watch.seconds["dag_sampling"] += now(self.device) - begin
             return dag
 
         mac.generate = timed
@@ -100,12 +115,12 @@ class Variant:
     def segment(self) -> bool:
         """Play and learn from one segment, and keep its times; whether anything was learned."""
         self.watch.seconds = dict.fromkeys(PARTS, 0.0)
-        begin = time.perf_counter()
+        begin = now(self.device)
         fraction = self.clock.fraction
         batch = self.rollout.collect(fraction)
         self.clock.advance(batch.batch_size * batch.n_steps)
         learned = self.learner.train(batch, fraction, collect_stats=self.clock.is_due(self.config.log_interval))
-        total = time.perf_counter() - begin
+        total = now(self.device) - begin
         seconds = self.watch.seconds
         seconds["acting"] -= seconds["dag_sampling"]
         seconds["other"] = total - sum(seconds.values())
@@ -125,6 +140,11 @@ class Variant:
             "best_steps_per_s": steps / min(row["total"] for row in rows),
             "shares": {part: sums[part] / sum(sums.values()) for part in PARTS},
         }
+
+
+def place(device: torch.device) -> str:
+    """The name of a GPU, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def show(rows: list[dict[str, Any]], title: str) -> None:
@@ -147,12 +167,13 @@ def main() -> None:
     parser.add_argument("--env", default="aloha", choices=config_names("envs"))
     parser.add_argument("--config", default="bn_mappo", choices=config_names("algs"))
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:NUMBER: where networks and batches lie")
     parser.add_argument("--segments", type=int, default=24, help="counted segments of each variant (default: 24)")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as env_args.n_agents=5")
     options = parser.parse_args()
     overrides: Any = OmegaConf.to_container(OmegaConf.from_dotlist(options.overrides))
-    overrides = merge(overrides, {"torch_threads": options.threads})
+    overrides = merge(overrides, {"torch_threads": options.threads, "device": options.device})
     try:
         variants = [Variant("mappo", "mappo", options.env, overrides)]
         has_dag = load_layers(options.config, options.env)["mac"] == "dag_controller"
@@ -170,7 +191,8 @@ def main() -> None:
     config = variants[0].config
     epochs = config.learner.options.epochs
     title = f"{options.env} {' '.join(options.overrides)}: {config.batch_size_run} games, {epochs} epochs, "
-    show(rows, title + f"{options.threads} thread(s), median of {options.segments} segments")
+    title += f"{options.threads} thread(s), {place(variants[0].device)}, median of {options.segments} segments"
+    show(rows, title)
     if options.json:
         options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
         print(f"written: {options.json}")

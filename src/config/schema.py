@@ -36,6 +36,7 @@ class Config:
     t_max: Count
     device: Annotated[str, AfterValidator(_check_device)]
     use_cuda: bool
+    cuda_graphs: bool
     torch_threads: Count
     local_results_path: str
     plugins: list[str]

@@ -181,7 +181,8 @@ class DAGMAC(BasicMAC):
         All agents choose at once, at first as if they had no parents, then on what their parents chose in the pass
         before. The noise stays the same, so an agent whose parents have settled has settled one pass later: an agent of
         depth d after d + 1 passes, and all of them, N at most, as soon as a pass changes nothing. It is the fixed point
-        that acting one after another leads to, and an acyclic graph has only one.
+        that acting one after another leads to, and an acyclic graph has only one. A CUDA graph records all N passes:
+        what it repeats cannot depend on what it computes.
         """
         logits = self.masked(self.actor.logits(own), avail_actions)  # [A, B, N]
         actions = choose(logits, noise)  # [B, N]
@@ -189,7 +190,8 @@ class DAGMAC(BasicMAC):
             before = actions
             logits = self.masked(self.local_logits(adjacency, own, obs, before), avail_actions)  # [A, B, N]
             actions = choose(logits, noise)
-            if torch.equal(actions, before):
+            recording = actions.is_cuda and torch.cuda.is_current_stream_capturing()
+            if not recording and torch.equal(actions, before):
                 break
         return actions, log_prob_of(logits, actions)
 

@@ -16,7 +16,6 @@ from bn_mappo.controllers.mat_controller import MATDecMAC
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.export import parity
-from bn_mappo.export.assignment import MOST_AGENTS
 from bn_mappo.export.dec_policy import DecPolicyMAC
 from bn_mappo.export.games import play
 from bn_mappo.export.graphs import dag_graph, message_graph, policy_graph, sees_last_action
@@ -34,6 +33,7 @@ from bn_mappo.export.runtime.contract import (
 )
 from bn_mappo.export.team import ExportedTeam
 from bn_mappo.export.writing import OPSET, Format, NetworkWriter
+from bn_mappo.modules.dag.assignment import MOST_AGENTS
 from bn_mappo.modules.dag.permutation import SinkhornOrders
 from bn_mappo.training.trained import Run
 

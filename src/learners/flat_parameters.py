@@ -48,7 +48,7 @@ def flat_groups(groups: Sequence[Iterable[nn.Parameter]]) -> tuple[list[FlatPara
 def clip_gradients(groups: list[FlatParameters], max_norm: float) -> Tensor:
     """Scale the gradients of all groups together to a norm of at most max_norm; returns the norm before, 0-d."""
     norm = torch.stack([group.gradient.norm() for group in groups]).norm()
-    if norm > max_norm:
-        for group in groups:
-            group.gradient.mul_(max_norm / (norm + 1e-6))
+    scale = torch.where(norm > max_norm, max_norm / (norm + 1e-6), 1.0)  # a Python condition would wait for a GPU
+    for group in groups:
+        group.gradient.mul_(scale)
     return norm

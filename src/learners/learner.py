@@ -27,6 +27,8 @@ class Learner(ABC):
     @abstractmethod
     def __init__(self, options: Any, info: EnvInfo, mac: MAC, generators: Generators):
         """`options`: an instance of `Options`. ConfigError where it cannot train this controller on these games."""
+        self.options, self.info, self.mac, self.generators = options, info, mac, generators
+        self._unchecked: list[tuple[Tensor, dict[str, Tensor]]] = []  # norms of gradients, and their losses
 
     @classmethod
     @abstractmethod
@@ -94,10 +96,22 @@ class Learner(ABC):
         ]
 
     def clip(self, groups: list[FlatParameters], max_norm: float, losses: dict[str, Tensor]) -> Tensor:
-        """Clip the gradient of all groups together, and return its norm before; refuses a step that is not finite."""
+        """Clip the gradient of all groups together, and return its norm before; refuses a step that is not finite.
+
+        On a CPU before it is taken. A GPU would have to be waited for: there `refuse_steps` does so, once an update.
+        """
         norm = clip_gradients(groups, max_norm)
-        if not torch.isfinite(norm):
-            named = {**losses, **{f"gradient of {name}": p.grad for name, p in self._named_parameters()}}
-            bad = [name for name, value in named.items() if value is not None and not value.isfinite().all()]
-            raise RunError(f"not finite: {', '.join(bad) or 'the norm of the gradient'}. The step was not taken.")
+        self._unchecked.append((norm, {name: loss.detach() for name, loss in losses.items()}))
+        if norm.device.type == "cpu":
+            self.refuse_steps()
         return norm
+
+    def refuse_steps(self) -> None:
+        """RunError where a gradient since the last call was not finite; every `train` ends with it."""
+        norms, self._unchecked = self._unchecked, []
+        if not norms or torch.stack([norm for norm, _ in norms]).isfinite().all():
+            return
+        losses = next(losses for norm, losses in norms if not norm.isfinite())
+        named = {**losses, **{f"gradient of {name}": p.grad for name, p in self._named_parameters()}}
+        bad = [name for name, value in named.items() if value is not None and not value.isfinite().all()]
+        raise RunError(f"not finite: {', '.join(bad) or 'the norm of the gradient'}. The step was not taken.")

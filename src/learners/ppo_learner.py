@@ -64,10 +64,11 @@ class PPOLearner(Learner):
     """Owns critic, optimiser and value normalisation."""
 
     Options: ClassVar[type] = PPOOptions
+    options: PPOOptions
     extra_losses: ClassVar[frozenset[str]] = frozenset()  # parts of a policy, besides actions, that it has a loss for
 
     def __init__(self, options: PPOOptions, info: EnvInfo, mac: MAC, generators: Generators):
-        self.options, self.info, self.mac, self.generators = options, info, mac, generators
+        super().__init__(options, info, mac, generators)
         self.critic = make_critic(options, info, mac, generators)
         learned = {"values"} if isinstance(self.critic, MACCritic) else set()
         if problem := mac.unlearned_by(self.extra_losses | learned):
@@ -126,6 +127,7 @@ class PPOLearner(Learner):
                 if not before_first_step:  # all ratios are 1 to rounding
                     errors = [name for name in statistics if name.endswith("ratio_error")]
                     before_first_step = {f"first_{name}": statistics[name] for name in errors}
+        self.refuse_steps()
         return with_largest_errors({**statistics, **before_first_step})
 
     @torch.no_grad()

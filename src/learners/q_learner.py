@@ -61,6 +61,7 @@ class QLearner(Learner):
     """
 
     Options: ClassVar[type] = QOptions
+    options: QOptions
     mac: QMAC
 
     def __init__(self, options: QOptions, info: EnvInfo, mac: BasicMAC, generators: Generators):
@@ -68,7 +69,7 @@ class QLearner(Learner):
             raise ConfigError(
                 "learner=q_learner learns the values that agents act on: set mac=q_controller or graph_controller"
             )
-        self.options, self.info, self.mac, self.generators = options, info, mac, generators
+        super().__init__(options, info, mac, generators)
         if mac.n_terms != info.n_agents and options.mixer.name != "vdn":
             raise ConfigError(
                 f"mixer={options.mixer.name}: on a coordination graph the value of the team is the sum of its terms: "
@@ -156,6 +157,7 @@ class QLearner(Learner):
             episodes = EpisodeBatch(fields, self.mac.init_hidden(len(fields[FILLED])))
             statistics = self.step(episodes, collect_stats)
             self.due -= total(episodes[FILLED].sum()).cpu()
+        self.refuse_steps()
         if statistics and collect_stats:
             statistics["epsilon"] = torch.tensor(self.mac.options.epsilon(fraction))
             statistics["buffer_episodes"] = torch.tensor(self.replay.size)

@@ -23,10 +23,7 @@ def generalised_advantages(
     """
     delta = reward + gamma * (1 - terminated) * next_value - value  # [B, T, V]
     carry = gamma * gae_lambda * (1 - done)  # [B, T, 1]
-    advantages = list(delta.unbind(1))  # T of [B, V], completed from the last to the first
-    for t, carried in reversed(list(enumerate(carry.unbind(1)[:-1]))):
-        advantages[t] = torch.addcmul(advantages[t], carried, advantages[t + 1])
-    return torch.stack(advantages, dim=1)
+    return discounted_sums(delta, carry)
 
 
 def lambda_returns(
@@ -42,7 +39,32 @@ def lambda_returns(
     """
     continues = gamma * (1 - terminated)  # [B, T, .]
     mixed = td_lambda * (1 - is_last)  # [B, T, 1]: the share of G_{t+1}
-    returns = list((reward + continues * (1 - mixed) * next_value).unbind(1))  # T of [B, V], to be completed
-    for t, carried in reversed(list(enumerate((continues * mixed).unbind(1)[:-1]))):
-        returns[t] = torch.addcmul(returns[t], carried, returns[t + 1])
-    return torch.stack(returns, dim=1)
+    return discounted_sums(reward + continues * (1 - mixed) * next_value, continues * mixed)
+
+
+def discounted_sums(terms: Tensor, carry: Tensor) -> Tensor:
+    """S_t = x_t + c_t S_{t+1}, and S_t = x_t in the last step; x [B, T, V] `terms`, c [B, T, 1 or V] `carry`.
+
+    One step after another on a CPU; elsewhere every step is an operation to be launched, and log2 T of them are few.
+    """
+    return sums_by_steps(terms, carry) if terms.device.type == "cpu" else sums_by_doubling(terms, carry)
+
+
+def sums_by_steps(terms: Tensor, carry: Tensor) -> Tensor:
+    """`discounted_sums`, from the last step to the first."""
+    sums = list(terms.unbind(1))  # T of [B, V], to be completed
+    for t, carried in reversed(list(enumerate(carry.unbind(1)[:-1]))):
+        sums[t] = torch.addcmul(sums[t], carried, sums[t + 1])
+    return torch.stack(sums, dim=1)
+
+
+def sums_by_doubling(terms: Tensor, carry: Tensor) -> Tensor:
+    """`discounted_sums`, of the next 1, 2, 4, ... steps in all places at once (Hillis and Steele 1986)."""
+    n_steps, reach = terms.shape[1], 1
+    sums, carry = terms.clone(), carry.clone()  # [B, T, V], and the product of the carries of these steps
+    while reach < n_steps:
+        sums[:, :-reach] = sums[:, :-reach] + carry[:, :-reach] * sums[:, reach:]
+        left = max(n_steps - 2 * reach, 0)  # steps that reach further than these
+        carry[:, :left] = carry[:, :left] * carry[:, reach : reach + left]
+        reach *= 2
+    return sums

@@ -1,4 +1,4 @@
-"""Running moments of the returns, in whose units the critic learns."""
+"""Running moments of the returns, in whose units the critic learns. Nothing here waits for a GPU."""
 
 import torch
 from torch import Tensor, nn
@@ -27,19 +27,16 @@ class RunningMoments(nn.Module):
         doubles = values.double()
         sums = [weight.sum(dtype=torch.float64), (doubles * weight).sum(), (doubles.square() * weight).sum()]
         count, first, second = total(torch.stack(sums)).unbind()
-        if count == 0:
-            return
-        for moment, power in ((self.mean, first), (self.square, second)):
-            moment.mul_(self.decay).add_((1 - self.decay) * (power / count))
-        self.weight.mul_(self.decay).add_(1 - self.decay)
+        for moment, power in ((self.mean, first / count), (self.square, second / count), (self.weight, 1.0)):
+            moved = self.decay * moment + (1 - self.decay) * power
+            moment.copy_(torch.where(count > 0, moved, moment))
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation."""
-        if self.weight == 0:
-            return torch.zeros_like(self.mean).float(), torch.ones_like(self.mean).float()
-        mean = self.mean / self.weight
-        variance = (self.square / self.weight - mean.square()).clamp(min=SMALLEST_VARIANCE)
-        return mean.float(), variance.sqrt().float()
+        weight = self.weight.clamp(min=torch.finfo(torch.float64).tiny)  # of no values, all sums are 0
+        mean = self.mean / weight
+        variance = (self.square / weight - mean.square()).clamp(min=SMALLEST_VARIANCE)
+        return mean.float(), torch.where(self.weight > 0, variance.sqrt(), 1.0).float()
 
     def normalise(self, values: Tensor) -> Tensor:
         """Into units of the running deviation about the running mean."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.core.seeding import Generators
-from bn_mappo.core.specs import Observation, StepResult
+from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.training.checkpoint import to_arrays
 
@@ -52,7 +52,7 @@ class ActingLoop:
         result = self.env.step(selection.actions.cpu().numpy())
         done = result.terminated | result.truncated  # [B]
         self.observation, self.hidden = result.observation, selection.hidden
-        self.episode_start = torch.from_numpy(done.astype(np.float32)).to(self.device)
+        self.episode_start = to_device(done.astype(np.float32), self.device)
         self.last_actions = selection.actions
         if done.any():
             self.last_actions = selection.actions.masked_fill(self.episode_start.bool().unsqueeze(-1), -1)
@@ -81,10 +81,16 @@ def to_step(observation: Observation, last_actions: Tensor, episode_start: Tenso
     """What the games show, as tensors on the device."""
     avail_actions, active = observation.avail_actions, observation.active
     return Step(
-        obs=torch.from_numpy(observation.obs).to(device),
-        state=torch.from_numpy(observation.state).to(device),
-        avail_actions=None if avail_actions is None else torch.from_numpy(avail_actions).to(device),
+        obs=to_device(observation.obs, device),
+        state=to_device(observation.state, device),
+        avail_actions=None if avail_actions is None else to_device(avail_actions, device),
         last_actions=last_actions,
         episode_start=episode_start,
-        active=None if active is None else torch.from_numpy(active).to(device),
+        active=None if active is None else to_device(active, device),
     )
+
+
+def to_device(array: Array, device: torch.device) -> Tensor:
+    """An array as a tensor; a GPU fetches it while Python goes on."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

@@ -19,6 +19,7 @@ from bn_mappo.core.specs import EnvInfo
 from bn_mappo.envs.registry import get_env_info, make_vec_env
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.learners.learner import Learner
+from bn_mappo.training.acting_graph import GraphedPlayer
 from bn_mappo.training.checkpoint import check_fits, check_resumes, check_rules, find_checkpoint, read_checkpoint
 from bn_mappo.training.collector import Collector
 from bn_mappo.training.memory import keep_freed_memory
@@ -72,6 +73,8 @@ def device_of(config: Config) -> torch.device:
         return torch.device("cpu")
     device = torch.device("cuda" if config.use_cuda and config.device == "cpu" else config.device)
     if device.type == "cpu":
+        if config.cuda_graphs:
+            raise ConfigError("cuda_graphs=True records what a GPU does: set device=cuda, or cuda_graphs=False")
         return device
     n_devices = torch.cuda.device_count()
     number = device.index if device.index is not None else ranks.local_rank()
@@ -94,4 +97,5 @@ def start_collector(config: Config, setup: Setup) -> Collector:
     rank = ranks.rank()
     env = make_vec_env(config, config.batch_size_run // ranks.size(), "train" if rank == 0 else f"train_{rank}")
     scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
-    return Collector(env, setup.mac, scheme, config.segment_length, setup.generators)
+    player = GraphedPlayer(setup.mac) if config.cuda_graphs else setup.mac
+    return Collector(env, player, scheme, config.segment_length, setup.generators)

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bn_mappo.controllers.basic_controller import MAC, Selection, Step
+from bn_mappo.controllers.basic_controller import Selection, Step
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import Array, Observation, StepResult
 from bn_mappo.data.batch import BatchRecorder, EpisodeBatch, Following, Scheme
 from bn_mappo.envs.vec_env import VecEnv
-from bn_mappo.training.acting import ActingLoop
+from bn_mappo.training.acting import ActingLoop, Player, to_device
 from bn_mappo.training.checkpoint import to_arrays
 from bn_mappo.training.episode_stats import EpisodeStats
 
@@ -19,7 +19,7 @@ from bn_mappo.training.episode_stats import EpisodeStats
 class Collector:
     """Plays the training games, segment after segment. Draws all noise, and records it, once."""
 
-    def __init__(self, env: VecEnv, mac: MAC, scheme: Scheme, n_steps: int, generators: Generators):
+    def __init__(self, env: VecEnv, mac: Player, scheme: Scheme, n_steps: int, generators: Generators):
         self.env, self.mac, self.generators, self.n_steps = env, mac, generators, n_steps
         self.device = generators.device
         self.games = ActingLoop(env, mac, self.device)
@@ -54,14 +54,14 @@ class Collector:
     def following(self, cuts: list[tuple[int, Array, Observation]]) -> Following:
         """What came after the last step, and the last observations of the episodes that were cut off."""
         now = self.games.observation._asdict().items()
-        last = {name: torch.from_numpy(x).to(self.device) for name, x in now if x is not None}
+        last = {name: to_device(x, self.device) for name, x in now if x is not None}
         rows = [np.stack([games, np.full_like(games, t)], axis=1) for t, games, _ in cuts]
-        final_rows = torch.from_numpy(np.concatenate(rows or [np.zeros((0, 2), np.int64)])).to(self.device)
+        final_rows = to_device(np.concatenate(rows or [np.zeros((0, 2), np.int64)]), self.device)
         final = {
-            name: torch.from_numpy(np.concatenate([getattr(final, name)[games] for _, games, final in cuts]))
+            name: to_device(np.concatenate([getattr(final, name)[games] for _, games, final in cuts]), self.device)
             for name in (last if cuts else ())
         }
-        return Following(last, final_rows, {name: values.to(self.device) for name, values in final.items()})
+        return Following(last, final_rows, final)
 
     def state_dict(self) -> dict[str, Any]:
         """Where every game stands, and the sums of the running episodes."""

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from itertools import permutations
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from bn_mappo.cli import export as command
 from bn_mappo.cli import imported
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.export import parity
-from bn_mappo.export.assignment import BestAssignment
 from bn_mappo.export.games import exported_config, play
 from bn_mappo.export.graphs import policy_graph
 from bn_mappo.export.recording import Steps
@@ -145,14 +143,6 @@ def test_unavailable_actions_are_masked_inside_the_network(toys):
     lowest = torch.finfo(torch.float32).min
     assert torch.equal(logits == lowest, ~avail)
     assert avail[torch.arange(2), action].all() and action[1] == 2
-
-
-@pytest.mark.parametrize("n_agents", [1, 2, 3, 5])
-def test_the_best_assignment_is_that_of_enumeration(n_agents):
-    scores = torch.randn(20, n_agents, n_agents, generator=torch.Generator().manual_seed(n_agents))
-    orders = torch.tensor(list(permutations(range(n_agents))))  # [P, N]
-    sums = scores[:, torch.arange(n_agents), orders].sum(-1)  # [20, P]
-    assert torch.equal(BestAssignment(n_agents)(scores), orders[sums.argmax(-1)])
 
 
 def test_a_policy_with_edges_is_refused_with_its_density(tmp_path, capsys):

@@ -8,10 +8,11 @@ import torch
 from scipy.stats import chisquare
 
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.modules.dag.assignment import assign, is_best_order, solver
 from bn_mappo.modules.dag.edges import bernoulli_edges, straight_through_edges
 from bn_mappo.modules.dag.generators import REGISTRY, NoiseScale, fixed_adjacency
 from bn_mappo.modules.dag.ops import is_acyclic
-from bn_mappo.modules.dag.permutation import PlackettLuceOrders, assign, is_best_order, plackett_luce_log_prob, sinkhorn
+from bn_mappo.modules.dag.permutation import PlackettLuceOrders, plackett_luce_log_prob, sinkhorn
 from helpers import make_config
 
 N_AGENTS, PARTS = 5, (5, 3)
@@ -168,13 +169,15 @@ def test_sinkhorn_stays_finite_with_extreme_scores():
     assert scores.grad.isfinite().all()
 
 
-def test_assignment_is_the_best_of_all_permutations():
-    scores = torch.randn(20, 4, 4, generator=torch.Generator().manual_seed(0))
-    for matrix, order in zip(scores, assign(scores), strict=True):
-        totals = {
-            p: sum(matrix[k, agent].item() for k, agent in enumerate(p)) for p in itertools.permutations(range(4))
-        }
-        assert max(totals, key=totals.get) == tuple(order.tolist())
+@pytest.mark.parametrize("n_agents", [1, 2, 3, 5])
+def test_both_ways_to_assign_find_the_best_of_all_permutations(n_agents):
+    """One by one, and with tables for all at once, as on a GPU."""
+    scores = torch.randn(20, n_agents, n_agents, generator=torch.Generator().manual_seed(n_agents))
+    orders = torch.tensor(list(itertools.permutations(range(n_agents))))  # [P, N]
+    sums = scores[:, torch.arange(n_agents), orders].sum(-1)  # [20, P]
+    best = orders[sums.argmax(-1)]  # [20, N]
+    assert torch.equal(assign(scores), best)
+    assert torch.equal(solver(n_agents, scores.device)(scores), best)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bn_mappo.learners.returns import generalised_advantages, lambda_returns
+from bn_mappo.learners.returns import generalised_advantages, lambda_returns, sums_by_doubling, sums_by_steps
 from bn_mappo.learners.running_stats import RunningMoments
 from helpers import make_config, make_rollout
 
@@ -166,3 +166,19 @@ def test_lambda_zero_and_one():
     assert lambda_returns(reward, next_value, is_last, is_last, 0.5, 1.0).flatten().tolist() == [3.0, 4.0, 4.0]
     cut_off = lambda_returns(reward, next_value, torch.zeros_like(is_last), is_last, 0.5, 1.0)
     assert cut_off.flatten().tolist() == [6.75, 11.5, 19.0]
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 4, 7, 8, 20])
+@pytest.mark.parametrize("width", [1, 3])
+def test_sums_by_doubling_are_those_of_a_loop(n_steps, width):
+    """Of carries that are zero where episodes end, for one value and for several that share a carry."""
+    rng = torch.Generator().manual_seed(n_steps)
+    terms = torch.randn(5, n_steps, width, generator=rng, dtype=torch.float64)
+    carry = 0.9 * (torch.rand(5, n_steps, 1, generator=rng, dtype=torch.float64) > 0.2)
+    before = terms.clone(), carry.clone()
+    slow = terms.clone()
+    for t in reversed(range(n_steps - 1)):
+        slow[:, t] += carry[:, t] * slow[:, t + 1]
+    for sums in (sums_by_doubling, sums_by_steps):
+        torch.testing.assert_close(sums(terms, carry), slow)
+    assert torch.equal(terms, before[0]) and torch.equal(carry, before[1])

@@ -7,12 +7,11 @@ Plackett-Luce: the order is a random action with a probability, learned by polic
 from abc import abstractmethod
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from bn_mappo.modules.action_selectors import gumbel_noise
+from bn_mappo.modules.dag.assignment import assign
 from bn_mappo.modules.dag.nets import PermutationNet, ScoreNet
 
 # Below this, relative to the largest entry, a log score counts as this: keeps exp() and its inverse finite in float32.
@@ -103,39 +102,6 @@ def plackett_luce_log_prob(scores: Tensor, order: Tensor) -> Tensor:
     by_rank = scores.gather(-1, order)  # [..., N]
     of_those_left = by_rank.flip(-1).logcumsumexp(-1).flip(-1)  # [..., N]
     return (by_rank - of_those_left).sum(-1)
-
-
-def assign(scores: Tensor, guess: Tensor | None = None) -> Tensor:
-    """The best order of each row of scores: argmax over permutations of sum_k scores[k, order[k]].
-
-    scores [M, N, N] (rank, agent) -> order [M, N] (int64). Orders of `guess` [M, N] that are best are kept; only the
-    others are solved. Subtracting potentials from rows and columns does not change the best assignment, so that of the
-    noisy logits is that of the logarithm of their doubly-stochastic matrix.
-    """
-    scores = scores.detach()
-    if guess is None:
-        wrong, order = torch.arange(len(scores), device=scores.device), scores.new_empty(scores.shape[:2]).long()
-    else:
-        wrong, order = (~is_best_order(scores, guess)).nonzero().flatten(), guess.clone()
-    if len(wrong):
-        matrices = scores[wrong].cpu().numpy()  # [K, N, N]
-        solved = np.stack([linear_sum_assignment(matrix, maximize=True)[1] for matrix in matrices])  # [K, N]
-        order[wrong] = torch.from_numpy(solved).to(scores.device)
-    return order
-
-
-def is_best_order(scores: Tensor, order: Tensor) -> Tensor:
-    """Whether no exchange of agents along a cycle of ranks improves an order: then it is a best assignment. [M] bool.
-
-    loss[k, l] = scores[k, order[k]] - scores[k, order[l]] is lost when rank k takes the agent of rank l; an assignment
-    is best iff no cycle has a negative loss (Floyd and Warshall's shortest paths, all M graphs at once).
-    """
-    by_rank = scores.gather(-1, order.unsqueeze(-2).expand_as(scores))  # [M, N, N]: [k, l] = scores[k, order[l]]
-    loss = by_rank.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) - by_rank  # [M, N, N]
-    loss = loss.permute(1, 2, 0).contiguous()  # [N, N, M]
-    for k in range(loss.shape[0]):
-        loss = torch.minimum(loss, loss[:, k, None] + loss[None, k])
-    return (loss.diagonal() >= 0).all(-1)  # loss.diagonal() is [M, N]
 
 
 class _Sinkhorn(torch.autograd.Function):
