@@ -18,7 +18,7 @@ from bn_mappo.data.batch import EpisodeBatch, Following
 from bn_mappo.learners.q_learner import QLearner
 from bn_mappo.training.build import build
 from bn_mappo.training.checkpoint import checkpoints
-from helpers import MAIN, make_config, make_rollout
+from helpers import MAIN, make_config, make_rollout, run_main
 
 N_RANKS = 2
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -156,7 +156,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_keeps_one_record_and_resumes_to_the_same_bits(tmp_path):
+def test_a_run_of_two_processes_keeps_one_record_and_resumes_to_the_same_bits(tmp_path, capsys):
     often = ("test_interval=400", "log_interval=400", "save_model_interval=400")
     process = torchrun(tmp_path / "whole", "t_max=1600", *often)
     out, _ = process.communicate(timeout=200)
@@ -174,17 +174,10 @@ def test_a_run_of_two_processes_keeps_one_record_and_resumes_to_the_same_bits(tm
     for name, value in ends[0]["learner"]["mac"].items():
         assert torch.equal(value, ends[1]["learner"]["mac"][name])
     assert rows(whole) == rows(run_folder(tmp_path / "resumed"))
-    alone = [
-        sys.executable,
-        str(MAIN),
-        "--config=bn_mappo",
-        "--env-config=coordination_game",
-        "with",
-        "batch_size_run=4",
-    ]
-    settings = ["hidden_dim=8", f"local_results_path={tmp_path}", f"checkpoint_path={half}"]
-    refused = subprocess.run([*alone, *settings], capture_output=True, text=True, timeout=100)
-    assert refused.returncode == 2 and "torchrun --nproc-per-node=2" in refused.stderr
+    alone = ["--config=bn_mappo", "--env-config=coordination_game", "with", "batch_size_run=4", "hidden_dim=8"]
+    settings = [f"local_results_path={tmp_path}", f"checkpoint_path={half}"]
+    status, _, error = run_main([*alone, *settings], capsys)
+    assert status == 2 and "torchrun --nproc-per-node=2" in error
 
 
 @pytest.mark.slow

@@ -169,7 +169,7 @@ class PluginGame(MultiAgentEnv):
 def test_an_environment_from_a_file_trains_resumes_and_is_analysed(tmp_path, runner):
     (tmp_path / "plugin.py").write_text(PLUGIN)
     names = ["--import", "plugin.py", "--config=bn_mappo", "--env-config=plugin_game", "with", f"runner={runner}"]
-    words = [*TINY, "batch_size_run=2", "env_args.bonus=2.0", "dag.generator=full"]
+    words = [*TINY, "batch_size_run=2", "env_args.bonus=2.0", "dag.generator=full", f"report={runner == 'episode'}"]
     out = run_python(MAIN, *names, *words, cwd=tmp_path)
     assert re.search(r"-> +10\.00", out) and "--import=plugin.py" in out
     run = "results/sacred/bn_mappo/plugin_game/1"

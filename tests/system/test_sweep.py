@@ -24,6 +24,7 @@ from helpers import MAIN
 
 SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8", "segment_length=20")
 OFTEN = (*SMALL, "save_model_interval=400", "test_interval=400")
+PAIR = [Cell("a", seed, "bn_mappo", "coordination_game", 4000, OFTEN) for seed in range(2)]
 SHORT = ["--config", "mappo", "--env-config", "coordination_game", "--t-max", "160", "--with", *SMALL]
 
 
@@ -142,19 +143,26 @@ def cluster():
     found.shutdown()
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """The folder of the two runs, made on this machine."""
+    folder = tmp_path_factory.mktemp("local")
+    assert run_grid(PAIR, folder, Machines(2)) == []
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("is_shared", [True, False])
-def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_path, cluster, is_shared):
+def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_path, cluster, undisturbed, is_shared):
     """Two machines of one run each; one of them dies in the middle. Once their folder is shared, once it is not."""
     from bn_mappo.sweep.cluster import RayCluster
     from bn_mappo.sweep.node import TOKEN
 
     root = tmp_path / "cluster"
-    cells = [Cell("a", seed, "bn_mappo", "coordination_game", 6000, OFTEN) for seed in range(2)]
     second, was_killed = cluster.add_node(num_cpus=1), threading.Event()
 
     def kill() -> None:
-        while not all(cell.checkpoints(root) for cell in cells):
+        while not all(cell.checkpoints(root) for cell in PAIR):
             time.sleep(0.1)
         was_killed.set()
         cluster.remove_node(second, allow_graceful=False)
@@ -167,10 +175,9 @@ def test_a_run_whose_machine_is_killed_goes_on_elsewhere_with_the_same_bits(tmp_
         return executor
 
     threading.Thread(target=kill, daemon=True).start()
-    assert run_cells(cells, root, make_executor) == []
+    assert run_cells(PAIR, root, make_executor) == []
     assert was_killed.is_set()
-    assert run_grid(cells, tmp_path / "local", Machines(2)) == []
-    assert_same_end(cells, root, tmp_path / "local")
+    assert_same_end(PAIR, root, undisturbed)
 
 
 @pytest.mark.slow
