@@ -28,6 +28,7 @@ class Learner(ABC):
     def __init__(self, options: Any, info: EnvInfo, mac: MAC, generators: Generators):
         """`options`: an instance of `Options`. ConfigError where it cannot train this controller on these games."""
         self.options, self.info, self.mac, self.generators = options, info, mac, generators
+        self.checks_at_once = generators.device.type == "cpu"  # each step; a GPU would have to be waited for
         self._unchecked: list[tuple[Tensor, dict[str, Tensor]]] = []  # norms of gradients, and their losses
 
     @classmethod
@@ -98,11 +99,11 @@ class Learner(ABC):
     def clip(self, groups: list[FlatParameters], max_norm: float, losses: dict[str, Tensor]) -> Tensor:
         """Clip the gradient of all groups together, and return its norm before; refuses a step that is not finite.
 
-        On a CPU before it is taken. A GPU would have to be waited for: there `refuse_steps` does so, once an update.
+        At once, before it is taken, or with `refuse_steps`, when the whole update has to be undone.
         """
         norm = clip_gradients(groups, max_norm)
         self._unchecked.append((norm, {name: loss.detach() for name, loss in losses.items()}))
-        if norm.device.type == "cpu":
+        if self.checks_at_once:
             self.refuse_steps()
         return norm
 

@@ -69,18 +69,19 @@ class GraphedPlayer:
 
 def record(function: Callable[[Inputs], Selection], inputs: Inputs) -> Recording:
     """Record a call on a GPU; on a CPU, where nothing has to be launched, a replay is another call."""
-    own = {name: value.clone() for name, value in inputs.items()}
-    if own["hidden"].device.type == "cpu":
+    own, device = {name: value.clone() for name, value in inputs.items()}, inputs["hidden"].device
+    if device.type == "cpu":
         return Recording(own, lambda: function(own))
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP):
-            function(own)
-    torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        selection = function(own)
+    with torch.cuda.device(device):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                function(own)
+        torch.cuda.current_stream().wait_stream(stream)
+        with torch.cuda.graph(graph):
+            selection = function(own)
 
     def replay() -> Selection:
         graph.replay()

@@ -97,5 +97,6 @@ def start_collector(config: Config, setup: Setup) -> Collector:
     rank = ranks.rank()
     env = make_vec_env(config, config.batch_size_run // ranks.size(), "train" if rank == 0 else f"train_{rank}")
     scheme = {**setup.mac.scheme(), **setup.learner.scheme()}
-    player = GraphedPlayer(setup.mac) if config.cuda_graphs else setup.mac
+    on_gpu = setup.generators.device.type == "cuda"  # use_cuda=True may have ended on the CPU
+    player = GraphedPlayer(setup.mac) if config.cuda_graphs and on_gpu else setup.mac
     return Collector(env, player, scheme, config.segment_length, setup.generators)

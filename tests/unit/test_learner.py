@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.learners.losses import clipped_value_loss
 from bn_mappo.learners.ppo_learner import Targets
 from helpers import make_config, make_rollout, train_updates
@@ -151,3 +151,16 @@ def test_agents_with_rewards_of_their_own_learn_from_them_and_those_that_have_le
 def test_one_value_for_all_cannot_learn_rewards_by_agent(toys):
     with pytest.raises(ConfigError, match="critic_type=ac_critic"):
         make_rollout(make_config("mappo", "leaving_game", common_reward=False))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_first_loss_that_is_not_finite_is_named_at_once_or_at_the_end_of_the_update(at_once):
+    setup, rollout = make_rollout(make_config("mappo", standardise_returns=False, standardise_advantages=False))
+    batch = rollout.collect(0.0)
+    batch = batch.with_fields(reward=torch.full_like(batch["reward"], torch.inf))
+    setup.learner.checks_at_once = at_once
+    with pytest.raises(RunError, match=r"not finite: .*critic_loss"):
+        setup.learner.train(batch, 0.0)
+    was_stepped = len(setup.learner.optimiser.state) > 0
+    assert was_stepped != at_once
+    setup.learner.refuse_steps()  # what was told is not told again
