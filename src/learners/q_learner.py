@@ -47,6 +47,7 @@ class QOptions:
     save_buffer: bool
     target_update_interval: Count
     target_update_tau: Annotated[float, Limits(gt=0, le=1)]
+    standardise_rewards: bool
     standardise_returns: bool
     returns_decay: Annotated[float, Limits(ge=0, lt=1)]
     bootstrap_truncated: bool
@@ -87,6 +88,9 @@ class QLearner(Learner):
         self.trained = FlatParameters([*mac.parameters(), *self.mixer.parameters()])
         self.target = FlatParameters([*self.target_mac.parameters(), *self.target_mixer.parameters()])
         self.value_moments = RunningMoments(options.returns_decay).to(generators.device)
+        self.reward_moments: RunningMoments | None = None  # of the rewards of all recorded steps
+        if options.standardise_rewards:
+            self.reward_moments = RunningMoments(options.returns_decay).to(generators.device)
         self.n_steps = torch.zeros((), dtype=torch.int64)  # gradient steps so far
         self.due = torch.zeros((), dtype=torch.float64)  # recorded steps to be learned from before the next segment
         self.optimiser = torch.optim.Adam([self.trained.vector], lr=options.lr(0.0), eps=options.optim_eps, fused=True)
@@ -147,6 +151,9 @@ class QLearner(Learner):
         if self.replay is None:
             self.replay = self.make_replay(batch.batch_size)
         self.replay.add(batch)
+        if self.reward_moments is not None:
+            filled = batch[FILLED].unsqueeze(-1) if self.pays_agents else batch[FILLED]  # [B, T] or [B, T, 1]
+            self.reward_moments.update(batch["reward"], filled.expand_as(batch["reward"]))
         if self.fewest_episodes() < self.batch_size:
             return {}
         self.optimiser.param_groups[0]["lr"] = options.lr(fraction)
@@ -209,6 +216,8 @@ class QLearner(Learner):
         if not options.bootstrap_truncated:
             terminated = torch.maximum(terminated, is_last)
         reward = episodes["reward"][:, :-1]  # [B, T] or [B, T, N]
+        if self.reward_moments is not None:
+            reward = self.reward_moments.normalise(reward)
         if self.pays_agents:
             terminated = terminated.expand_as(reward)  # [B, T, N]
             if self.info.agents_leave:  # who leaves is paid no more
@@ -250,7 +259,8 @@ class QLearner(Learner):
         return {"mixer": self.mixer}
 
     def other_tensors(self) -> list[Tensor]:
-        return [*self.value_moments.buffers(), self.target.vector, self.n_steps, self.due]
+        moments = [self.value_moments, *filter(None, [self.reward_moments])]
+        return [*(b for part in moments for b in part.buffers()), self.target.vector, self.n_steps, self.due]
 
     def state_dict(self) -> dict[str, Any]:
         parts = {name: part.state_dict() for name, part in self._parts().items()}
@@ -266,7 +276,8 @@ class QLearner(Learner):
 
     def _parts(self) -> dict[str, nn.Module]:
         own = {"mac": self.mac, "mixer": self.mixer, "value_moments": self.value_moments}
-        return {**own, "target_mac": self.target_mac, "target_mixer": self.target_mixer}
+        of_rewards = {"reward_moments": self.reward_moments} if self.reward_moments is not None else {}
+        return {**own, **of_rewards, "target_mac": self.target_mac, "target_mixer": self.target_mixer}
 
     def experience(self) -> dict[str, Any]:
         return {"replay": self.replay.state_dict()} if self.replay and self.options.save_buffer else {}

@@ -254,6 +254,7 @@ def test_evaluation_does_not_disturb_training(tmp_path, monkeypatch):
 
 VALUE_BASED = ["--config=qmix", "--env-config=aloha", "with", *SETTINGS[:11], "agent=rnn", "obs_last_action=True"]
 VALUE_BASED += ["buffer_size=12", "target_update_interval=3", "standardise_returns=True", "samples_per_insert=2.3"]
+VALUE_BASED += ["standardise_rewards=True"]
 VALUE_RUNS = Path("results/sacred/qmix/aloha")
 
 

@@ -250,6 +250,29 @@ def test_returns_in_their_own_units_change_no_target(toys):
     assert abs(statistics["target_mean"] - mean) < 3 * deviation
 
 
+def test_standardised_rewards_are_learned_from_as_if_they_had_been_recorded(toys):
+    """Mean and deviation of all rewards that came in, where each segment weighs less than the one after it."""
+    config = make_config("vdn", "masked_game", standardise_rewards=True, returns_decay=0.8)
+    setup, rollout = make_rollout(config)
+    learner, mean, square, weight = setup.learner, 0.0, 0.0, 0.0
+    for _ in range(6):
+        batch = rollout.collect(0.0)
+        learner.train(batch, 0.0)
+        reward = batch["reward"].double()
+        mean, square = 0.8 * mean + 0.2 * reward.mean(), 0.8 * square + 0.2 * reward.square().mean()
+        weight = 0.8 * weight + 0.2
+    mean, deviation = mean / weight, (square / weight - (mean / weight) ** 2).sqrt()
+    fields = learner.replay.sample(4, learner.generators["replay"], learner.generators.device)
+    episodes = EpisodeBatch(fields, learner.mac.init_hidden(len(fields["filled"])))
+    with torch.no_grad():
+        got = learner.targets(episodes, learner.mac.values(episodes))
+        learner.reward_moments = None
+        standardised = episodes.with_fields(reward=((episodes["reward"] - mean) / deviation).float())
+        expected = learner.targets(standardised, learner.mac.values(episodes))
+        assert not torch.allclose(got, learner.targets(episodes, learner.mac.values(episodes)), atol=0.1)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("samples_per_insert", [0.4, 2.5])
 def test_recorded_steps_are_learned_from_as_often_as_said(samples_per_insert):
     """Over many segments, but for what the last gradient step takes beyond it; episodes last two steps."""
@@ -262,7 +285,8 @@ def test_recorded_steps_are_learned_from_as_often_as_said(samples_per_insert):
 
 @pytest.mark.parametrize("n_before", [0, 2])
 def test_restore_undoes_an_update(n_before):
-    setup, rollout = make_rollout(make_config("qmix", "two_step", target_update_interval=1, standardise_returns=True))
+    standardised = {"standardise_returns": True, "standardise_rewards": True}
+    setup, rollout = make_rollout(make_config("qmix", "two_step", target_update_interval=1, **standardised))
     learner, results = setup.learner, []
     for _ in range(n_before):
         learner.train(rollout.collect(0.0), 0.0)
