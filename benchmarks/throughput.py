@@ -30,7 +30,7 @@ from rich.progress import track
 from rich.table import Table
 
 from bn_mappo.config.loading import config_names, load_layers, merge, overlay
-from bn_mappo.config.schema import validate
+from bn_mappo.config.schema import used_values, validate
 from bn_mappo.core.clock import Clock
 from bn_mappo.core.errors import ConfigError, fail
 from bn_mappo.envs.adapters.backends import settle
@@ -70,12 +70,12 @@ class Stopwatch:
 
 
 class Variant:
-    """One algorithm in training, timed."""
+    """One algorithm in training, timed. References leave out what only the last variant can use."""
 
-    def __init__(self, name: str, alg: str, env: str, overrides: dict[str, Any]):
+    def __init__(self, name: str, alg: str, env: str, overrides: dict[str, Any], is_reference: bool = False):
         chosen = {"dag": {"generator": name}} if name in DAG_VARIANTS else {}
         values = overlay(load_layers(alg, env), merge(overrides, chosen))
-        self.name, self.config = name, validate(settle(values).values)
+        self.name, self.config = name, validate(settle(used_values(values) if is_reference else values).values)
         setup = build(self.config)
         self.device = setup.generators.device
         self.learner, self.watch, self.clock = setup.learner, Stopwatch(self.device), Clock(self.config.t_max)
@@ -175,10 +175,12 @@ def main() -> None:
     overrides: Any = OmegaConf.to_container(OmegaConf.from_dotlist(options.overrides))
     overrides = merge(overrides, {"torch_threads": options.threads, "device": options.device})
     try:
-        variants = [Variant("mappo", "mappo", options.env, overrides)]
+        variants = [Variant("mappo", "mappo", options.env, overrides, is_reference=True)]
         has_dag = load_layers(options.config, options.env)["mac"] == "dag_controller"
         names = DAG_VARIANTS if has_dag else (options.config,)
-        variants += [Variant(name, options.config, options.env, overrides) for name in names]
+        for name in names:
+            is_reference = name != names[-1]
+            variants.append(Variant(name, options.config, options.env, overrides, is_reference))
     except ConfigError as error:
         fail(error, 2)
     for variant in variants:
