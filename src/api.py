@@ -121,7 +121,7 @@ def evaluate(
         greedy = config.test_greedy if greedy is None else greedy
         n_episodes = config.test_nepisode if n_episodes is None else n_episodes
         env, clock = tester.make_env(), run.clock
-        return play_episodes(env, run.setup.mac, n_episodes, config.seed, clock.t_env, greedy, clock.fraction, observer)
+        return play_episodes(env, tester.mac, n_episodes, config.seed, clock.t_env, greedy, clock.fraction, observer)
     finally:
         tester.close()
 

@@ -29,7 +29,7 @@ def evaluate_checkpoint(config: Config, setup: Setup, folder: Path) -> dict[str,
             print(f"Steps: {write_steps(recorder.columns(), episodes, folder)}")
         if config.save_replay:
             try:
-                replay = save_replay(config, setup.mac, t_env, env, folder)
+                replay = save_replay(config, tester.mac, t_env, env, folder)
                 print(f"Replay: {replay or f'none, for {config.env} saves no replays'}")
             except RunError as error:
                 print(f"warning: {error}", file=sys.stderr)

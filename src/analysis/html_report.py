@@ -125,7 +125,7 @@ def record_steps(run: Run, n_episodes: int) -> tuple[dict[str, Array], Array]:
     env = make_vec_env(config, n_episodes, "record")
     try:
         recorder = StepRecorder(env)
-        played = evaluate(env, run.setup.mac, n_episodes, config.seed, run.t_env, True, 1.0, recorder)
+        played = evaluate(env, run.setup.mac.deployed, n_episodes, config.seed, run.t_env, True, 1.0, recorder)
         return recorder.columns(), played["return"]
     finally:
         env.close()

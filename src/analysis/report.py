@@ -83,9 +83,10 @@ def draw_pictures(
     """The learning curve; one game of the final policy with its DAG, and as an animation where it can be drawn."""
     drawn = {"Picture": [draw_learning_curve(rows, known, config, folder / "learning_curve.png")] if rows else []}
     drawn["Animation"] = []
-    has_dag = isinstance(setup.mac, DAGMAC)
+    mac = setup.mac.deployed
+    has_dag = isinstance(mac, DAGMAC)
     if has_dag or is_batched(config.env):
-        episode = record_episode(config, setup.mac, result.t_env)
+        episode = record_episode(config, mac, result.t_env)
         if has_dag:
             drawn["Picture"].append(draw_dag(episode, setup.info, folder / "dag.png"))
         if episode.film is not None and result.signum is None:  # who stops a run wants it to stop

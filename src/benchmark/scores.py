@@ -137,7 +137,7 @@ class Footprint(NamedTuple):
 
 def footprint(algorithm: Algorithm, outcome: Outcome, seed: int) -> Footprint:
     """From the controller that the settings make."""
-    mac = build(validate(algorithm.cell(outcome.task, seed, outcome.task.t_max).settings())).mac
+    mac = build(validate(algorithm.cell(outcome.task, seed, outcome.task.t_max).settings())).mac.deployed
     n_parameters = sum(parameter.numel() for parameter in mac.parameters())
     exchange = mac.exchange(outcome.n_edges)
     return Footprint(n_parameters, exchange.bytes_a_step, exchange.needs)

@@ -53,6 +53,8 @@ class Evaluation(NamedTuple):
     dag_penalty: Tensor | None = None  # [B, T] that the DAG's generator adds to the loss
     dag_stats: dict[str, Tensor] | None = None  # [B, T] each, without gradient, where asked for
     values: Tensor | None = None  # [B, T, N] of the controller's own network, where it has values
+    logits: Tensor | None = None  # [A, B * T, N], masked, of the local policies
+    independent: "Evaluation | None" = None  # of the team that this one guides, where it guides one
 
 
 class ParameterGroup(NamedTuple):
@@ -95,6 +97,11 @@ class MAC(nn.Module, ABC):
     def exchange(self, n_edges: float) -> Exchange:
         """What a step of execution exchanges; `n_edges` is the mean number of edges of its DAGs, where it has any."""
         return Exchange("nothing", 0.0)
+
+    @property
+    def deployed(self) -> "MAC":
+        """The team that evaluations judge and exports hold: this one, unless it only guides another in training."""
+        return self
 
     @property
     def has_memory(self) -> bool:
@@ -158,7 +165,7 @@ class MAC(nn.Module, ABC):
         shape = batch["actions"].shape  # B, T, N
         masked = self.masked(logits, self.avail_actions(batch))  # [A, B * T, N]
         log_prob, entropy = log_prob_and_entropy(masked, batch["actions"].flatten(0, 1))
-        return Evaluation(log_prob.view(shape), entropy.view(shape))
+        return Evaluation(log_prob.view(shape), entropy.view(shape), logits=masked)
 
     def avail_actions(self, batch: EpisodeBatch) -> Tensor | None:
         """The recorded ones [B * T, N, A]; None: all available."""

@@ -79,6 +79,10 @@ class EpisodeBatch:
         """The same batch with more, or other, fields [B, T, ...]."""
         return type(self)({**self.fields, **fields}, self.first_hidden, self.following)
 
+    def remembering(self, first_hidden: Tensor) -> Self:
+        """The same batch with another memory [B, N, H_rnn] before the first step."""
+        return type(self)(self.fields, first_hidden, self.following)
+
     def next(self, name: str) -> Tensor:
         """What the step after each one shows of a field of the observation, [B, T, ...].
 

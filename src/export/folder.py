@@ -68,7 +68,7 @@ def export_run(run: Run, folder: Path, plan: Plan) -> Exported:
     writer = NetworkWriter(plan.file_format)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"--output {folder}: give a new folder, or an empty one")
-    mac = exportable(run.setup.mac)
+    mac = exportable(run.setup.mac.deployed)
     steps = record(run, mac, plan.n_steps)
     communicates = bool(steps.adjacency.any())
     if communicates:

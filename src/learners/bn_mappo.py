@@ -43,7 +43,7 @@ class BNMAPPOLearner(PPOLearner):
     has one, with the agent's advantage, and an entropy bonus; the density is then the expected one.
     """
 
-    Options = BNMAPPOOptions
+    Options: ClassVar[type] = BNMAPPOOptions
     options: BNMAPPOOptions
     extra_losses: ClassVar[frozenset[str]] = frozenset({"dag_order", "dag_edges"})
 

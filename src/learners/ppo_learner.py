@@ -200,9 +200,7 @@ class PPOLearner(Learner):
         options = self.options
         evaluation = self.mac.evaluate(batch, fraction, self.generators, collect_stats)
         weight = targets.weight  # [B, T, N]
-        surrogate, ratio = clipped_surrogate(
-            evaluation.log_prob, batch["log_prob"], targets.advantage, weight, options.eps_clip
-        )
+        surrogate, ratio = self.surrogate(evaluation, batch, targets)
         entropy = (evaluation.entropy * weight).sum()
         extra, statistics = self.extra_loss(evaluation, batch, targets, fraction)
         value = self.critic(batch.fields) if evaluation.values is None else evaluation.values  # [B, T, V]
@@ -232,6 +230,12 @@ class PPOLearner(Learner):
             advantage = targets.advantage.mean(-1)  # [B, T]
             statistics["advantage_mean"] = weighted_sum(advantage, targets.step_weight)
         return statistics
+
+    def surrogate(self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets) -> tuple[Tensor, Tensor]:
+        """What the policy gains (the own rank's term), and its ratio [B, T, N] to the one that acted."""
+        return clipped_surrogate(
+            evaluation.log_prob, batch["log_prob"], targets.advantage, targets.weight, self.options.eps_clip
+        )
 
     def weight(self, batch: EpisodeBatch) -> Tensor:
         """[B, T, N]: 1 where an agent had a choice in a step that is data; dead agents have only one action."""

@@ -17,7 +17,7 @@ class Tester:
     __test__ = False  # pytest: this is none
 
     def __init__(self, config: Config, mac: MAC):
-        self.config, self.mac = config, mac
+        self.config, self.mac = config, mac.deployed
         self.env: VecEnv | None = None
         self.exact: ExactValue | None = None  # as the environment, made on first use
 

@@ -33,6 +33,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "plackett_luce": ("bn_mappo", "aloha", {"dag__permutation": "plackett_luce"}),
     "bernoulli": ("bn_mappo", "coordination_game", {"dag__edges": "bernoulli", "dag__permutation": "plackett_luce"}),
     "gcs": ("gcs", "coordination_game", {}),
+    "magpo": ("magpo", "coordination_game", {}),
     "regularised": ("bn_mappo_annealed", "coordination_game", {"annealing__alpha": 0.5, "annealing__eta": 0.2}),
     "skirmish": ("bn_mappo", "skirmish", {"env_args__map_name": "3m"}),
     "iql": ("iql", "coordination_game", {}),

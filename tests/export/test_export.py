@@ -40,6 +40,7 @@ CASES = {  # what differs between agents, what they remember, and how messages e
     "encoded, recurrent, state": {**LEARNED, "fusion": "encoded", "agent": "rnn", "dag__context": "state"},
     "sets of entities, masked actions": {**BATTLE, "agent": "entity", "dag__generator": "distance", "dag__n_edges": 1},
     "values of actions": {"alg": "qmix", "agent": "rnn"},
+    "the team that a guide has taught": {"alg": "magpo"},
     "the agents beside a transformer": {"alg": "mat_dec", "obs_layer_norm": True},
     "input, own weights, observations": {
         **LEARNED,
@@ -61,7 +62,9 @@ def test_an_exported_team_acts_as_its_checkpoint(case, tmp_path):
     assert report["return"]["games_with_equal_return"] == 8
     team = ExportedTeam(made.folder)
     loaded = load_run(run)
-    ours, theirs = (play(loaded.config, player, 8, loaded.t_env, greedy=False) for player in (team, loaded.setup.mac))
+    ours, theirs = (
+        play(loaded.config, player, 8, loaded.t_env, greedy=False) for player in (team, loaded.setup.mac.deployed)
+    )
     if not made.communicates and updates["alg"] != "qmix":  # with sampled actions too; sampled DAGs are not exported
         assert np.array_equal(ours["return"], theirs["return"])
 

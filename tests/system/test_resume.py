@@ -298,16 +298,17 @@ def test_a_segment_that_is_not_finite_is_not_kept_and_ends_the_run(tmp_path, mon
     assert state["learner"]["n_steps"] == 0 and not state["experience"]["replay"]["lengths"].numel()
 
 
-MAT_RUNS = Path("results/sacred/mat/aloha")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ["fixed", "random"])
-def test_a_run_of_the_transformer_resumed_from_its_middle_equals_the_whole_run(tmp_path, monkeypatch, order):
+@pytest.mark.parametrize(
+    ("alg", "setting"),
+    [("mat", "order=fixed"), ("mat", "order=random"), ("magpo", "agent=mlp"), ("magpo", "agent=rnn")],
+)
+def test_rival_methods_resumed_from_their_middle_equal_the_whole_run(tmp_path, monkeypatch, alg, setting):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["src/main.py"])
-    words = ["--config=mat", "--env-config=aloha", "with", *SETTINGS[:11], "epochs=3", f"order={order}"]
+    words = [f"--config={alg}", "--env-config=aloha", "with", *SETTINGS[:11], "epochs=3", setting]
+    runs = Path(f"results/sacred/{alg}/aloha")
     train.main(words)
-    train.main([*words, f"checkpoint_path={MAT_RUNS / '1'}", "load_step=800"])
-    assert read_metrics(MAT_RUNS / "1")[-1]["step"] == 1600
-    assert_same_run(MAT_RUNS / "1", MAT_RUNS / "2")
+    train.main([*words, f"checkpoint_path={runs / '1'}", "load_step=800"])
+    assert read_metrics(runs / "1")[-1]["step"] == 1600
+    assert_same_run(runs / "1", runs / "2")
