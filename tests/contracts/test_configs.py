@@ -87,7 +87,12 @@ def test_the_papers_settings_on_its_maps(env, alg, map_name):
     one_update(validate(merge(values, SMALL)))
 
 
-PAIRS = [("basic_mac", "ppo_learner"), ("dag_controller", "ppo_learner"), ("dag_controller", "bn_mappo")]
+PAIRS = [
+    ("basic_mac", "ppo_learner"),
+    ("dag_controller", "ppo_learner"),
+    ("dag_controller", "bn_mappo"),
+    ("guided_controller", "magpo"),
+]
 VALUE_BASED = [("q_controller", "q_learner"), ("graph_controller", "q_learner")]
 WITH_VALUES = [("mat_controller", "ppo_learner"), ("mat_dec_controller", "ppo_learner")]  # critic_type=mac_critic
 
@@ -103,8 +108,8 @@ def test_every_registered_controller_and_learner_is_in_a_pair_that_is_tested():
 @pytest.mark.parametrize(("mac", "learner"), PAIRS)
 def test_every_registry_entry_trains(mac, learner, critic_type, agent, mini_batch):
     settings = {"mac": mac, "learner": learner, "critic_type": critic_type, "agent": agent, "batch_size": mini_batch}
-    order = "plackett_luce" if learner == "bn_mappo" else "identity"  # a learned order needs its own loss
-    dag = {"dag__permutation": order} if mac == "dag_controller" else {}
+    order = "plackett_luce" if learner in ("bn_mappo", "magpo") else "identity"  # a learned order needs its own loss
+    dag = {"dag__permutation": order} if mac != "basic_mac" else {}
     one_update(make_config("mappo", "skirmish" if agent == "entity" else "aloha", **settings, **dag))
 
 
