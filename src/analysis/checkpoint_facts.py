@@ -15,6 +15,7 @@ from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array
 from bn_mappo.envs.registry import make_vec_env
 from bn_mappo.envs.vec_env import VecEnv
+from bn_mappo.modules.action_selectors import kl_divergence
 from bn_mappo.modules.dag.generators import DAGGenerator, StaticDAG
 from bn_mappo.modules.dag.ops import depth
 from bn_mappo.training.evaluator import evaluate
@@ -62,7 +63,7 @@ def divergence(mac: DAGMAC, step: Step, hidden: torch.Tensor, selection: Selecti
     logits = mac.local_logits(selection.adjacency, own, step.obs, selection.actions)  # [N, B, A]
     with_parents = mac.masked(logits, step.avail_actions).double().log_softmax(0)  # [A, B, N]
     without = mac.masked(mac.actor.logits(own), step.avail_actions).double().log_softmax(0)  # [A, B, N]
-    result: Array = (with_parents.exp() * (with_parents - without)).sum(0).clamp(min=0).cpu().numpy()
+    result: Array = kl_divergence(with_parents, without).clamp(min=0).cpu().numpy()
     return result
 
 

@@ -22,7 +22,7 @@ from bn_mappo.core.schedules import NonNegativeSchedule, PositiveSchedule
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
-from bn_mappo.modules.action_selectors import choose, gumbel_noise, log_prob_of
+from bn_mappo.modules.action_selectors import choose, gumbel_noise, kl_divergence, log_prob_of
 from bn_mappo.modules.agents.actor import Features
 from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale, StaticDAG
 from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS
@@ -263,7 +263,7 @@ class DAGMAC(BasicMAC):
         avail = self.avail_actions(batch)
         with_parents = self.masked(logits, avail).log_softmax(0)  # [A, B*T, N]
         without = self.masked(self.actor.logits(own), avail).log_softmax(0)  # [A, B*T, N]
-        divergence = (with_parents.exp() * (with_parents - without)).sum(0)  # [B*T, N]
+        divergence = kl_divergence(with_parents, without)  # [B*T, N]
         messages, n_bytes = communication(adjacency, message_bytes=FLOAT_BYTES * self.message_dim)
         depths = depth(adjacency).amax(-1).float()  # [B*T]
         values = (density(adjacency), messages, depths, n_bytes, divergence.mean(-1))

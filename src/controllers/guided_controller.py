@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
-from bn_mappo.controllers.basic_controller import MAC, BasicMAC, Evaluation, Selection, Step
+from bn_mappo.controllers.basic_controller import MAC, BasicMAC, Evaluation, Step
 from bn_mappo.controllers.dag_controller import DAGMAC, DAGMACOptions
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
+from bn_mappo.modules.agents.actor import Features
 
 
 class GuidedMAC(DAGMAC):
@@ -40,21 +41,21 @@ class GuidedMAC(DAGMAC):
         own, independent = hidden.split([self.actor.hidden_size, self.independent.hidden_size], dim=-1)
         return own, independent
 
-    @torch.inference_mode()
-    def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
-        """The guide acts in B games."""
+    def encode_step(self, step: Step, hidden: Tensor) -> tuple[Features, Tensor]:
+        """The guide's features of one step; the other team remembers the step, too."""
         own, independent = self.split_hidden(hidden)
-        selection = super().select_actions(step, own, noise, fraction)
+        features, own = super().encode_step(step, own)
         if self.independent.hidden_size:
             _, independent = self.independent.encode_step(step, independent)
-        return selection._replace(hidden=torch.cat([selection.hidden, independent], dim=-1))
+        return features, torch.cat([own, independent], dim=-1)
+
+    def encode_batch(self, batch: EpisodeBatch) -> Features:
+        return super().encode_batch(batch.remembering(self.split_hidden(batch.first_hidden)[0]))
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
     ) -> Evaluation:
         """The guide's view of recorded actions, and in `independent` that of the team that it guides."""
-        own, independent = self.split_hidden(batch.first_hidden)
-        guide = super().evaluate(batch.remembering(own), fraction, generators, with_stats)
-        return guide._replace(
-            independent=self.independent.evaluate(batch.remembering(independent), fraction, generators)
-        )
+        guide = super().evaluate(batch, fraction, generators, with_stats)
+        of_independent = batch.remembering(self.split_hidden(batch.first_hidden)[1])
+        return guide._replace(independent=self.independent.evaluate(of_independent, fraction, generators))

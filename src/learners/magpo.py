@@ -17,6 +17,7 @@ from bn_mappo.learners.bn_mappo import BNMAPPOLearner, BNMAPPOOptions
 from bn_mappo.learners.learner import Statistics
 from bn_mappo.learners.losses import clipped_surrogate, weighted_sum
 from bn_mappo.learners.ppo_learner import Targets
+from bn_mappo.modules.action_selectors import kl_divergence
 
 
 @options
@@ -76,24 +77,18 @@ class MAGPOLearner(BNMAPPOLearner):
         assert independent is not None and guide.logits is not None and independent.logits is not None
         shape = guide.log_prob.shape  # B, T, N
         mu, pi = guide.logits.log_softmax(0), independent.logits.log_softmax(0)  # [A, B * T, N]
-        to_independent = divergence(mu, pi.detach()).view(shape)
+        to_independent = kl_divergence(mu, pi.detach()).view(shape)
         outside = ((guide.log_prob - independent.log_prob).detach().abs() > self.log_delta).float()  # [B, T, N]
-        imitation = (divergence(mu.detach(), pi).view(shape) * targets.weight).sum()
+        imitation = (kl_divergence(mu.detach(), pi).view(shape) * targets.weight).sum()
         surrogate, _ = clipped_surrogate(
             independent.log_prob, batch["log_prob"], targets.advantage, targets.weight, self.options.eps_clip
         )
-        loss = (
-            loss + (to_independent * outside * targets.weight).sum() + imitation - self.options.guide.alpha * surrogate
-        )
+        back = (to_independent * outside * targets.weight).sum()
+        loss = loss + back + imitation - self.options.guide.alpha * surrogate
         if evaluation.dag_stats is not None:
             statistics["guide_kl"] = weighted_sum(to_independent.detach(), targets.weight)
             statistics["guide_outside"] = weighted_sum(outside, targets.weight)
         return loss, statistics
-
-
-def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || q) of distributions along the first axis, [A, ...] each -> [...]."""
-    return (log_p.exp() * (log_p - log_q)).sum(0)
 
 
 def guide_surrogate(

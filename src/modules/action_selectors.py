@@ -33,6 +33,11 @@ def log_prob_of(logits: Tensor, actions: Tensor) -> Tensor:
     return logits.log_softmax(0).gather(0, actions.unsqueeze(0)).squeeze(0)
 
 
+def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) in nats, [A, ...] each -> [...]; log-probabilities of 0 must be finite."""
+    return (log_p.exp() * (log_p - log_q)).sum(0)
+
+
 class _LogProbEntropy(Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

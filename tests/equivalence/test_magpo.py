@@ -6,7 +6,8 @@ import torch
 
 from bn_mappo.core.clock import Clock
 from bn_mappo.core.errors import ConfigError
-from bn_mappo.learners.magpo import divergence, guide_surrogate
+from bn_mappo.learners.magpo import guide_surrogate
+from bn_mappo.modules.action_selectors import kl_divergence
 from bn_mappo.training.tester import Tester
 from helpers import make_config, make_rollout, train_updates
 
@@ -42,9 +43,9 @@ def test_the_guide_gains_nothing_from_leaving_its_team(advantage, is_free):
 
 def test_divergence_by_enumeration():
     p, q = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.5, 0.3])
-    ours = divergence(torch.from_numpy(np.log(p))[:, None], torch.from_numpy(np.log(q))[:, None])
+    ours = kl_divergence(torch.from_numpy(np.log(p))[:, None], torch.from_numpy(np.log(q))[:, None])
     assert ours.item() == pytest.approx(sum(a * np.log(a / b) for a, b in zip(p, q, strict=True)))
-    assert divergence(torch.zeros(3, 1), torch.zeros(3, 1)).item() == 0.0
+    assert kl_divergence(torch.zeros(3, 1), torch.zeros(3, 1)).item() == 0.0
 
 
 def weights(setup, prefix: str) -> dict[str, torch.Tensor]:
