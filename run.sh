@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the environment, then trains bn_mappo on MMM2 for five to ten minutes; with arguments: python src/main.py ARGS.
+# Makes the environment, then trains bn_mappo on MMM2 for five to thirteen minutes; with arguments: python src/main.py ARGS.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh
 make_environment requirements.txt
 if [ $# -eq 0 ]; then
     echo "Training bn_mappo on MMM2, on Skirmish, our own simulator: 10 agents against 12 enemies."
-    echo "About five to ten minutes, by the machine, compilation and summary included; Ctrl-C saves and stops."
+    echo "About five to thirteen minutes, by the machine, compilation and summary included; Ctrl-C saves and stops."
     set -- --config=bn_mappo --env-config=skirmish with env_args.reward_shield_regen=False t_max=400000 \
         test_interval=25000 log_interval=10000
 fi
