@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment, then trains bn_mappo on MMM2 for five to thirteen minutes; with arguments: python src/main.py ARGS.
+# Makes the environment, then trains bn_mappo on MMM2 for some ten minutes; with arguments: python src/main.py ARGS.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh
