@@ -149,7 +149,8 @@ def costs(suite: Suite, names: Sequence[str], scores: dict[str, list[Outcome]]) 
         found = [footprint(by_name[name], outcome, outcome.seeds[0]) for outcome in scores[name]]
         speeds.append([name, *(f"{1 / outcome.seconds_a_step:,.0f}" for outcome in scores[name])])
         sizes.append([name, *(f"{each.n_parameters:,}" for each in found)])
-        exchanges.append([name, found[0].needs, *(f"{each.bytes_a_step:,.0f}" for each in found)])
+        needs = max(found, key=lambda each: each.bytes_a_step).needs  # a DAG may have lost its edges on some tasks
+        exchanges.append([name, needs, *(f"{each.bytes_a_step:,.0f}" for each in found)])
     tasks = [task.name for task in suite.tasks]
     return "\n\n".join(
         [

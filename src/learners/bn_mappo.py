@@ -68,9 +68,7 @@ class BNMAPPOLearner(PPOLearner):
             penalty = (evaluation.dag_penalty * targets.step_weight).sum()
             loss = loss + penalty
         if evaluation.dag_stats is not None:
-            stats = evaluation.dag_stats
-            statistics = {name: weighted_sum(values, targets.step_weight) for name, values in stats.items()}
-            statistics |= {"dag_eta": loss.new_tensor(eta), "dag_alpha": loss.new_tensor(alpha)}
+            statistics = {"dag_eta": loss.new_tensor(eta), "dag_alpha": loss.new_tensor(alpha)}
             statistics["regulariser"] = total(loss.detach())
             if evaluation.dag_penalty is not None:
                 statistics["dag_penalty"] = total(penalty.detach())

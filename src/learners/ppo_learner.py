@@ -229,6 +229,8 @@ class PPOLearner(Learner):
             statistics["clip_fraction"] = weighted_sum(((ratio - 1).abs() > options.eps_clip).float(), weight)
             advantage = targets.advantage.mean(-1)  # [B, T]
             statistics["advantage_mean"] = weighted_sum(advantage, targets.step_weight)
+            for name, values in (evaluation.dag_stats or {}).items():
+                statistics[name] = weighted_sum(values, targets.step_weight)
         return statistics
 
     def surrogate(self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from bn_mappo.config.loading import config_names, load_layers, load_preset, merge, overlay, preset_names
 from bn_mappo.config.schema import validate
 from bn_mappo.controllers import REGISTRY as MACS
+from bn_mappo.controllers.dag_controller import STATISTICS, DAGMAC
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.modules.agents import REGISTRY as AGENTS
@@ -30,8 +31,10 @@ def one_update(config) -> None:
     expected = {"pg_loss", "critic_loss", "entropy", "agent_grad_norm", "first_ratio_error"}
     if config.learner.name == "q_learner":
         expected = {"loss", "grad_norm", "td_error_abs", "q_taken_mean", "target_mean", "epsilon", "buffer_episodes"}
+    elif isinstance(setup.mac, DAGMAC):
+        expected |= set(STATISTICS)
     if config.learner.name == "bn_mappo":
-        expected |= {"dag_density", "dag_depth", "dag_edges", "dag_eta", "dag_alpha", "kl_to_empty_dag"}
+        expected |= {"dag_eta", "dag_alpha"}
     assert expected <= set(statistics)
 
 

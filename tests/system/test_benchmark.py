@@ -28,6 +28,7 @@ tasks:
 algorithms:
   vdn: {config: vdn, settings: [batch_size=4], candidates: values}
   mappo: {config: mappo, candidates: policy_gradient}
+  ar_mappo: {config: ar_mappo, candidates: policy_gradient}
   bn_mappo: {config: bn_mappo, candidates: policy_gradient, per_task: {climbing: [lr=0.01]}}
 tuning:
   seeds: 1
@@ -63,7 +64,7 @@ def test_the_report_has_every_run_and_a_second_call_trains_nothing(suite_file, t
     with (folder / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     found = {(row["task"], row["algorithm"], row["seed"]) for row in rows}
-    tasks, names = ("climbing", "coordination_game"), ("vdn", "mappo", "bn_mappo")
+    tasks, names = ("climbing", "coordination_game"), ("vdn", "mappo", "ar_mappo", "bn_mappo")
     assert found == {(task, name, seed) for task in tasks for name in names for seed in "01"}
     for row in rows:
         if row["task"] == "climbing":
@@ -73,6 +74,7 @@ def test_the_report_has_every_run_and_a_second_call_trains_nothing(suite_file, t
         assert report.count(f"| {name} |") >= 6
     for name in ("curves", "profiles", "means", "improvement"):
         assert f"({name}.png)" in report and (folder / f"{name}.svg").stat().st_size > 1000
+    assert "| ar_mappo | messages of parents | 12 | 8 |" in report, "one edge, actions as 3 and 2 floats"
     assert "`lr=0.01`" in report and "2 candidates with 1 seed that no result uses" in report
     monkeypatch.setattr("bn_mappo.sweep.local.LocalProcesses.start", lambda *_: pytest.fail("ran again"))
     assert main([*arguments, "--algorithms", "mappo"]) == 0
