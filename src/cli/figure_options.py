@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bn_mappo.core.errors import ConfigError, RunError
+from bn_mappo.core.options import N_SEEDS
 from bn_mappo.core.program import program
 
 if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
@@ -27,9 +28,9 @@ def check_counts(options: argparse.Namespace, *names: str) -> None:
 
 
 def check_first_seed(options: argparse.Namespace) -> None:
-    """ConfigError where the first seed is negative."""
-    if options.first_seed is not None and options.first_seed < 0:
-        raise ConfigError(f"--first-seed {options.first_seed}: seeds are numbers from 0 on")
+    """ConfigError where the first seed is none."""
+    if options.first_seed is not None and not 0 <= options.first_seed < N_SEEDS:
+        raise ConfigError(f"--first-seed {options.first_seed}: seeds are numbers from 0 to {N_SEEDS - 1}")
 
 
 def check_settings(words: Sequence[str]) -> None:
@@ -93,7 +94,9 @@ def status_of(command: str, run: Callable[[], None]) -> int:
     """The exit status of a command that trains: 2 with one message for a user's mistake, 130 if interrupted."""
     name, *rest = command.split()
     title = " ".join([program(name), *rest])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: running trainings are saved
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: running trainings are saved
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         run()
     except ConfigError as error:
@@ -104,5 +107,8 @@ def status_of(command: str, run: Callable[[], None]) -> int:
         return 130
     except RunError as error:
         print(f"{title}: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a folder that cannot be written to, a full disk
+        print(f"{title}: error: {error}. The same command goes on from here", file=sys.stderr)
         return 1
     return 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
     from bn_mappo.sweep.executor import Machines
     from bn_mappo.sweep.plan import SweepFile
 
+METRIC, RETRIES = "test_return_mean", 1
 EXAMPLE = "sweep --config bn_mappo mappo --env-config aloha --t-max 200000 --seeds 10 --grid lr=0.001,0.0005"
 
 
@@ -44,10 +45,10 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--with", dest="settings", nargs="+", metavar="KEY=VALUE", help="settings of all runs")
     options.add_argument("--import", dest="plugins", action="append", help="a module or Python file to import first")
     options.add_argument("--preset", help="settings to lay over ours, such as paper")
-    options.add_argument("--metric", default="test_return_mean", help="what the summary tells (default: %(default)s)")
+    options.add_argument("--metric", help=f"what the summary tells (default: {METRIC})")
     options.add_argument("--output", type=Path, help="folder for runs and summary (default: results/sweeps/NAME)")
     add_machines(options)
-    options.add_argument("--retries", type=int, default=1, help="how often a failed run is tried again (default: 1)")
+    options.add_argument("--retries", type=int, help=f"how often a failed run is tried again (default: {RETRIES})")
     options.add_argument("--index", type=int, help="run the run of this number alone, as in an array job of Slurm")
     options.add_argument("--list", action="store_true", help="print all runs with their numbers and states, start none")
     return options
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     check_counts(options, "seeds", "t_max")
     check_first_seed(options)
     check_settings(options.settings or ())
-    if options.retries < 0:
+    if options.retries is not None and options.retries < 0:
         raise ConfigError(f"--retries {options.retries}: give a number of at least 0")
     single_threaded()
     machines = machines_of(options)
@@ -89,9 +90,9 @@ def run(options: argparse.Namespace) -> None:
         if not 0 <= options.index < len(cells):
             raise ConfigError(f"--index {options.index}: this sweep has the runs 0 to {len(cells) - 1} (--list)")
         cells = [cells[options.index]]
-    failed = run_grid(cells, root, machines, options.retries)
+    failed = run_grid(cells, root, machines, RETRIES if options.retries is None else options.retries)
     if options.index is None:
-        print(write_summary(cells, root, options.metric, folder))
+        print(write_summary(cells, root, options.metric or METRIC, folder))
         print(f"\n{len(cells) - len(failed)} of {len(cells)} runs done. Summary: {folder / SUMMARY}")
     raise_if_failed(failed, root)
 
@@ -110,6 +111,12 @@ def run_search(
 
     if options.index is not None or options.list:
         raise ConfigError("--index and --list number the runs of a grid; a search has none before it has run")
+    for name in ("seeds", "retries", "metric"):
+        if getattr(options, name) is not None:
+            raise ConfigError(
+                f"--{name} is an option of grids. A search has one seed (--first-seed) and the metric of its file, and "
+                "the same command again tries failed trials anew"
+            )
     assert sweep.search is not None
     t_max = sweep.t_max or lengths[as_list(sweep.env_config)[0]]
     found = search(sweep, t_max, root, partial(make_executor, machines, root))

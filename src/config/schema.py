@@ -17,7 +17,7 @@ from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.core.declared import Tree, claimed, options_of, parts, prune, to_plain
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.nested import flatten
-from bn_mappo.core.options import Chosen, Count, Natural, Positive, options
+from bn_mappo.core.options import Chosen, Count, Natural, Positive, Seed, options
 from bn_mappo.learners import REGISTRY as LEARNERS
 
 
@@ -32,7 +32,7 @@ class Config:
     """A checked configuration. Comments and units stand in default.yaml."""
 
     name: str
-    seed: Natural
+    seed: Seed
     t_max: Count
     device: Annotated[str, AfterValidator(_check_device)]
     use_cuda: bool

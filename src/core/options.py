@@ -77,6 +77,8 @@ Int = Annotated[int, Limits()]
 Float = Annotated[float, Limits()]
 Count = Annotated[int, Limits(ge=1)]  # at least one of something
 Natural = Annotated[int, Limits(ge=0)]
+N_SEEDS = 2**32  # that NumPy's global generator, which Sacred seeds, takes
+Seed = Annotated[int, Limits(ge=0, lt=N_SEEDS)]
 Fraction = Annotated[float, Limits(ge=0, le=1)]
 Positive = Annotated[float, Limits(gt=0)]
 NonNegative = Annotated[float, Limits(ge=0)]

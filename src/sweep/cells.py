@@ -1,7 +1,7 @@
 """One run of a sweep: its settings, its command line, and what is recorded of it."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,10 +17,18 @@ from bn_mappo.core.nested import differences, flatten
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.registry import describe, env_layer, fill_env_args
 from bn_mappo.tracking.files import read_json
-from bn_mappo.tracking.metrics import read_metrics
+from bn_mappo.tracking.metrics import has_rows, read_metrics
 from bn_mappo.training.checkpoint import checkpoints
 
 CELL_FILE = "settings.json"
+RESERVED = {  # keys that say which run of the grid it is and where it is recorded, and what to give instead
+    "seed": "--seeds and --first-seed",
+    "t_max": "--t-max, or t_max in the file",
+    "local_results_path": "--output",
+    **dict.fromkeys(("checkpoint_path", "load_step"), "the same command again, which resumes"),
+    **dict.fromkeys(("evaluate", "save_replay", "save_steps"), "an evaluation of a finished run by its checkpoint_path"),
+    "report": "bn-mappo report",
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,8 @@ class Cell:
     def run_folders(self, root: Path) -> list[Path]:
         """The recorded runs of this cell that have logged anything; a later one resumes the one before."""
         storage = self.folder(root) / "sacred" / self.config
-        runs = [path for path in storage.glob("*/*") if path.name.isdigit() and read_metrics(path)]
+        with readable(self.folder(root)):
+            runs = [path for path in storage.glob("*/*") if path.name.isdigit() and has_rows(path)]
         return sorted(runs, key=lambda path: int(path.name))
 
     def run_folder(self, root: Path) -> Path | None:
@@ -66,7 +75,10 @@ class Cell:
     def rows(self, root: Path) -> list[dict[str, Any]]:
         """All that its latest run has logged."""
         folder = self.run_folder(root)
-        return [] if folder is None else read_metrics(folder)
+        if folder is None:
+            return []
+        with readable(self.folder(root)):
+            return read_metrics(folder)
 
     def steps_done(self, root: Path) -> int:
         """Environment steps of its latest run that are logged."""
@@ -82,23 +94,28 @@ class Cell:
         return {**deepcopy(_settings_without_seed(replace(self, seed=0))), "seed": self.seed}
 
     def own_words(self) -> list[str]:
-        """KEY=VALUE that no settings can change."""
+        """KEY=VALUE that no settings can change (RESERVED)."""
         return [f"seed={self.seed}", f"t_max={self.t_max}"]
 
     def words(self, root: Path) -> list[str]:
-        """The command line's words that start it, or resume it from its latest checkpoint."""
-        folder, resumed = self.run_folder(root), []
-        if folder is not None and any((folder / "checkpoints").glob("step_*.pt")):
-            resumed = [f"checkpoint_path={folder}"]
+        """The command line's words that start it, or resume it from its latest checkpoint.
+
+        The latest run may have none: one that was resumed and ended again before its first.
+        """
+        saved = [folder for folder in self.run_folders(root) if checkpoints(folder)]
+        resumed = [f"checkpoint_path={saved[-1]}"] if saved else []
         fixed = [*self.own_words(), f"local_results_path={self.folder(root)}", "report=False"]
         flags = [f"--config={self.config}", f"--env-config={self.env_config}", *(f"--import={p}" for p in self.plugins)]
         preset = [self.preset] if self.preset else []
-        return [*flags, "with", *preset, *fixed, *self.overrides, *resumed]
+        return [*flags, "with", *preset, *self.overrides, *fixed, *resumed]
 
 
 @lru_cache(maxsize=1024)
 def _settings_without_seed(cell: Cell) -> dict[str, Any]:
     """The settings of a cell of seed 0: runs that differ in their seed alone share the work."""
+    for key in get_config_updates(cell.overrides)[0]:
+        if key in RESERVED:
+            raise ConfigError(f"{key} is no setting of a run among many. Use {RESERVED[key]}")
     given, _ = get_config_updates([*cell.overrides, *cell.own_words()])  # as the run itself will read them
     check_keys(given, default_values(), f"settings of {cell.variant}")
     layers = {**load_layers(cell.config, cell.env_config, env_layer(cell.env_config)), "plugins": list(cell.plugins)}
@@ -118,7 +135,8 @@ def check_settings(cells: Sequence[Cell], root: Path) -> None:
     defaults = flatten(default_values())
     for cell in cells:
         path, now = cell.folder(root) / CELL_FILE, flatten(cell.settings())
-        before = flatten(json.loads(path.read_text())) if path.exists() else now
+        with readable(cell.folder(root)):
+            before = flatten(read_json(path)) if path.exists() else now
         before = {key: defaults[key] for key in now.keys() - before.keys() if key in defaults} | before
         changed = ", ".join(f"{key}: {old} -> {new}" for key, (old, new) in differences(before, now).items())
         if changed:
@@ -129,13 +147,25 @@ def check_settings(cells: Sequence[Cell], root: Path) -> None:
         check_rules(cell, root)
 
 
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Context in which files of a cell's folder are read; ConfigError where one of them is broken."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"a file in {folder} cannot be read: {error}. Delete that folder to train this run anew"
+        ) from None
+
+
 def check_rules(cell: Cell, root: Path) -> None:
     """ConfigError where a cell's run was played by other rules than those that its environment follows now."""
     folder = cell.run_folder(root)
     if folder is None:
         return
     settings, info = cell.settings(), folder / "info.json"
-    recorded = read_json(info).get("environment", {}) if info.exists() else {}
+    with readable(cell.folder(root)):
+        recorded = read_json(info).get("environment", {}) if info.exists() else {}
     there, here = recorded.get("rules"), describe(settings["env"], settings["env_args"]).get("rules")
     if there != here:
         raise ConfigError(

@@ -1,14 +1,17 @@
 """Runs all that is not done yet, with progress; goes on where it was interrupted."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+
+from filelock import FileLock
 
 from bn_mappo.core.progress import progress
 from bn_mappo.sweep.cells import CELL_FILE, Cell, check_settings
 from bn_mappo.sweep.executor import Executor, Machines
 from bn_mappo.sweep.local import LocalProcesses
+from bn_mappo.sweep.lock import take
+from bn_mappo.tracking.files import write_json
 
 SECONDS_BETWEEN_LOOKS = 0.5
 MOST_LOSSES = 5  # of one run, with its process or machine
@@ -33,12 +36,16 @@ def run_cells(cells: Sequence[Cell], root: Path, make_executor: Callable[[], Exe
 
     A run that is lost with its process or machine goes on from its latest checkpoint, and does not use up a retry. Each
     cell's output is in its `log.txt`. Ended by Ctrl-C or an error, it lets the running cells write a checkpoint.
+    ConfigError where another process is at work on one of the cells.
     """
     check_settings(cells, root)
     waiting = [cell for cell in cells if not cell.is_done(root)][::-1]
     if not waiting:
         return []
-    executor, running = make_executor(), set[Cell]()
+    for cell in waiting:
+        if cell.folder(root).exists():
+            take(cell.folder(root)).release()
+    executor, running = make_executor(), dict[Cell, FileLock]()
     gains, failed = Gains(waiting, root), list[Cell]()
     failures, losses = Counter[Cell](), Counter[Cell]()
     with progress(sum(cell.t_max - cell.steps_done(root) for cell in waiting)) as report:
@@ -46,20 +53,22 @@ def run_cells(cells: Sequence[Cell], root: Path, make_executor: Callable[[], Exe
             while waiting or running:
                 while waiting and len(running) < executor.slots:
                     cell = waiting.pop()
+                    running[cell] = take(cell.folder(root))
                     write_settings(cell, root)
                     executor.start(cell, root)
-                    running.add(cell)
                 for cell, was_lost in executor.ended(SECONDS_BETWEEN_LOOKS):
-                    running.remove(cell)
+                    running.pop(cell).release()
                     if not cell.is_done(root):
                         (losses if was_lost else failures)[cell] += 1
                         has_another = failures[cell] <= retries and losses[cell] <= MOST_LOSSES
                         (waiting if has_another else failed).append(cell)
-                gained = gains.since_last_look(running)
+                gained = gains.since_last_look(set(running))
                 shares = {cell.title: gains.known[cell] / cell.t_max for cell in running}
                 report(gained, state(len(gains.known), waiting, running, failed), shares)
         finally:
             executor.stop()
+            for lock in running.values():
+                lock.release()
     return failed
 
 
@@ -67,7 +76,7 @@ def write_settings(cell: Cell, root: Path) -> None:
     """What the run is made with, beside its records."""
     folder = cell.folder(root)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CELL_FILE).write_text(json.dumps(cell.settings(), indent=2) + "\n")
+    write_json(folder / CELL_FILE, cell.settings())
 
 
 class Gains:
@@ -89,7 +98,7 @@ class Gains:
         return gained
 
 
-def state(n_cells: int, waiting: Sequence[Cell], running: set[Cell], failed: Sequence[Cell]) -> str:
+def state(n_cells: int, waiting: Sequence[Cell], running: Collection[Cell], failed: Sequence[Cell]) -> str:
     """What is going on, in words."""
     done = n_cells - len(waiting) - len(running) - len(failed)
     trouble = f", {len(failed)} failed" if failed else ""

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.errors import ConfigError, RunError, unknown
 from bn_mappo.core.extras import load
+from bn_mappo.core.nested import differences, flatten
 from bn_mappo.core.progress import progress
-from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.cells import Cell, readable
 from bn_mappo.sweep.executor import Executor
+from bn_mappo.sweep.lock import take
 from bn_mappo.sweep.plan import Range, SearchFile, SweepFile, as_list
 from bn_mappo.sweep.run import MOST_LOSSES, SECONDS_BETWEEN_LOOKS, write_settings
+from bn_mappo.tracking.files import read_json, write_json
 
 STUDY_FILE = "study.log"
+SEARCH_FILE = "search.json"  # what all trials have in common
 WARM_UP = 5  # trials that are never ended early; others are compared with their median
 
 
@@ -36,17 +40,29 @@ class Running(NamedTuple):
 
 
 def search(sweep: SweepFile, t_max: int, root: Path, make_executor: Callable[[], Executor]) -> Result:
-    """Run all trials that are missing; the study goes on in its file where it was interrupted."""
+    """Run all trials that are missing or failed; the study goes on in its file where it was interrupted.
+
+    ConfigError where another process is at work on it, or it was begun with other settings.
+    """
     assert sweep.search is not None
     optuna, wanted = load("optuna"), sweep.search
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the Sobol sampler
     first = sample_cell(sweep, {key: middle(bounds) for key, bounds in wanted.space.items()}, 0, t_max)
     first.settings()  # a mistake is met before anything starts
-    root.mkdir(parents=True, exist_ok=True)
-    study = make_study(optuna, wanted, sweep.first_seed, root)
-    states = optuna.trial.TrialState
-    left = wanted.n_trials - sum(trial.state.is_finished() for trial in study.trials)
+    with take(root):
+        study = make_study(optuna, wanted, sweep.first_seed, root)
+        check_search(sweep, first, root, has_values=any(trial.value is not None for trial in study.trials))
+        return run_trials(optuna, study, sweep, t_max, root, make_executor)
+
+
+def run_trials(
+    optuna: Any, study: Any, sweep: SweepFile, t_max: int, root: Path, make_executor: Callable[[], Executor]
+) -> Result:
+    """Ask the study for settings, run them, and tell it what they earned."""
+    assert sweep.search is not None
+    wanted, states = sweep.search, optuna.trial.TrialState
+    left = wanted.n_trials - sum(trial.state in (states.COMPLETE, states.PRUNED) for trial in study.trials)
     if left <= 0:
         return result_of(study, states)
     resumed = [optuna.trial.Trial(study, trial._trial_id) for trial in study.trials if trial.state == states.RUNNING]
@@ -83,6 +99,27 @@ def search(sweep: SweepFile, t_max: int, root: Path, make_executor: Callable[[],
         finally:
             executor.stop()
     return result_of(study, states)
+
+
+def check_search(sweep: SweepFile, first: Cell, root: Path, has_values: bool) -> None:
+    """ConfigError where the study in this folder was begun with other settings; else they are written down.
+
+    More trials, another sampler and another pruning may join those that there are; another metric only if none has one.
+    """
+    assert sweep.search is not None
+    path, aim = root / SEARCH_FILE, sweep.search.model_dump(include={"metric", "direction"})
+    now = {"settings": first.settings(), "space": sweep.search.model_dump()["space"], **aim}
+    with readable(root):
+        before = read_json(path) if path.exists() else now
+    if not has_values:
+        before = {**before, **aim}
+    changed = ", ".join(f"{k}: {old} -> {new}" for k, (old, new) in differences(flatten(before), flatten(now)).items())
+    if changed:
+        raise ConfigError(
+            f"{root} holds a search that was begun with other settings ({changed}). Give another --output, or delete "
+            "that folder"
+        )
+    write_json(path, now)
 
 
 def make_study(optuna: Any, wanted: SearchFile, seed: int, root: Path) -> Any:
@@ -133,8 +170,13 @@ def sample_cell(sweep: SweepFile, settings: dict[str, Any], number: int, t_max: 
 
 
 def tell(study: Any, trial: Any, cell: Cell, root: Path, metric: str, states: Any) -> None:
-    """How a trial has ended."""
-    values = [row[metric] for row in cell.rows(root) if row.get(metric) is not None]
+    """How a trial has ended; RunError where the metric is none that a run of this kind logs."""
+    rows = cell.rows(root)
+    values = [row[metric] for row in rows if row.get(metric) is not None]
+    if cell.is_done(root) and not any(metric in row for row in rows):
+        study.tell(trial, state=states.FAIL)
+        names = {name for row in rows for name in row} - {"step"}
+        raise RunError(f"the metric of the search is in no row of a finished run: {unknown('metric', metric, names)}")
     if trial.user_attrs.get("pruned"):
         study.tell(trial, state=states.PRUNED)
     elif cell.is_done(root) and values:

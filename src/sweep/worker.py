@@ -1,9 +1,13 @@
 """One command line of `bn-mappo`, run in this process with its output in a file."""
 
 import importlib
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from bn_mappo.core.threads import CORES_VARIABLE
@@ -18,9 +22,21 @@ def run_words(words: Sequence[str], log: Path, n_cores: int) -> None:
     """Ends the process with the command's exit status; what it writes is appended to `log`.
 
     `n_cores` are what it may keep busy: with more, worker processes of its games would be in the other runs' way.
+    A terminal's Ctrl-C goes to the process that started the runs, which then ends them, each by one signal. Where that
+    process has died, they write a checkpoint and end as well.
     """
+    os.setpgrp()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     os.environ[CORES_VARIABLE] = str(n_cores)
     sys.exit(status_of_words(words, log))
+
+
+def end_with_parent() -> None:
+    """Wait for the end of the process that started this one, then end this one with a checkpoint."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a run is started by another process"
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def status_of_words(words: Sequence[str], log: Path) -> int:

@@ -67,6 +67,11 @@ def read_rows(folder: Path) -> list[Row]:
     return list(iterate_rows(folder / METRICS_FILE))
 
 
+def has_rows(folder: Path) -> bool:
+    """Whether a run has logged anything."""
+    return any(True for _ in iterate_rows(folder / METRICS_FILE))
+
+
 def iterate_rows(path: Path, offset: int = 0) -> Iterator[Row]:
     """The whole rows of a file from a position (bytes) on; none if there is no file. A broken row: ValueError."""
     for row, _ in rows_with_positions(path, offset):
@@ -82,8 +87,12 @@ def rows_with_positions(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]
         for line in file:
             if not line.endswith(b"\n"):
                 return
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{path.name} has a broken row at byte {offset}: {error}") from None
             offset += len(line)
-            yield json.loads(line), offset
+            yield row, offset
 
 
 def read_metrics(folder: Path) -> list[Row]:

@@ -123,7 +123,7 @@ def test_kill_9_at_a_random_moment(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_with_a_checkpoint(tmp_path, number):
     process = start("t_max=10000000", "save_model_interval=400", "runner=parallel", "batch_size_run=4", cwd=tmp_path)
     wait_for_checkpoint(tmp_path / RUNS / "1", process)

@@ -3,6 +3,8 @@
 import csv
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ from bn_mappo.core.threads import CORES_VARIABLE, usable_cores
 from bn_mappo.sweep.cells import Cell
 from bn_mappo.sweep.executor import Machines
 from bn_mappo.sweep.local import LocalProcesses
+from bn_mappo.sweep.lock import take
 from bn_mappo.sweep.node import Courier, pack, unpack
 from bn_mappo.sweep.plan import cells_of, parse_grid, read_sweep
 from bn_mappo.sweep.run import run_cells, run_grid
@@ -110,6 +113,60 @@ def test_a_run_whose_process_is_killed_ends_with_the_same_bits(tmp_path):
     assert killed and len(cell.run_folders(tmp_path / "killed")) == 2
     assert run_grid([cell], tmp_path / "whole", Machines(1)) == []
     assert_same_end([cell], tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_the_end_of_a_sweep_lets_its_runs_write_checkpoints(number, tmp_path):
+    """Ctrl-C and a closed terminal signal all processes of the group; a kill leaves the runs without their parent."""
+    words = ["--config", "bn_mappo", "--env-config", "coordination_game", "--t-max", "1000000", "--seeds", "1"]
+    words += ["--processes", "1", "--output", str(tmp_path), "--with", *SMALL, "save_model_interval=1000000"]
+    sweep = subprocess.Popen([sys.executable, str(MAIN), "sweep", *words], start_new_session=True)
+    cell = Cell("bn_mappo", 0, "bn_mappo", "coordination_game", 1_000_000)
+    deadline = time.time() + 120
+    while not cell.steps_done(tmp_path / "runs"):
+        assert time.time() < deadline and sweep.poll() is None
+        time.sleep(0.2)
+    os.killpg(sweep.pid, number)
+    assert sweep.wait(60) == (-number if number == signal.SIGKILL else 130)
+    while not cell.checkpoints(tmp_path / "runs"):
+        assert time.time() < deadline, "no checkpoint was written"
+        time.sleep(0.2)
+
+
+def test_a_run_that_died_twice_resumes_from_the_checkpoint_before(tmp_path):
+    cell = Cell("a", 0, "mappo", "aloha", 400)
+    for number, is_saved in enumerate([True, True, False], start=1):
+        folder = cell.folder(tmp_path) / "sacred" / "mappo" / "aloha" / str(number)
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "metrics.jsonl").write_text('{"step": 100}\n')
+        if is_saved:
+            (folder / "checkpoints" / "step_100.pt").touch()
+    assert cell.words(tmp_path)[-1] == f"checkpoint_path={folder.with_name('2')}"
+
+
+def test_a_sweep_at_which_another_process_is_at_work_is_left_alone(tmp_path, capsys):
+    arguments = [*SHORT, "--seeds", "2", "--output", str(tmp_path)]
+    with take(tmp_path / "runs" / "mappo" / "seed_1"):
+        assert main(arguments) == 2
+    assert "another process is at work" in capsys.readouterr().err
+    assert not (tmp_path / "runs" / "mappo" / "seed_0").exists()
+
+
+@pytest.mark.parametrize("name", ["settings.json", "sacred/mappo/coordination_game/1/metrics.jsonl"])
+def test_a_broken_file_of_a_run_is_named(name, tmp_path, capsys):
+    path = tmp_path / "runs" / "mappo" / "seed_0" / name
+    path.parent.mkdir(parents=True)
+    path.write_text('{"step": 100}\n{"st\n')
+    assert main([*SHORT, "--seeds", "1", "--output", str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert path.name in message and "seed_0" in message and "Traceback" not in message
+
+
+def test_an_output_that_cannot_be_written_ends_with_one_message(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main([*SHORT, "--seeds", "1", "--output", str(tmp_path / "file" / "out")]) == 1
+    assert "Not a directory" in capsys.readouterr().err
 
 
 def test_runs_side_by_side_share_out_the_cores(tmp_path, monkeypatch):
@@ -213,6 +270,35 @@ search:
         assert 0.0001 <= trial.params["lr"] <= 0.01 and trial.params["epochs"] in (1, 2, 3)
 
 
+@pytest.mark.slow
+def test_a_search_is_not_mixed_with_another_and_its_metric_can_be_corrected(tmp_path, capsys):
+    pytest.importorskip("optuna")
+    path, out = tmp_path / "search.yaml", ["--output", str(tmp_path / "out")]
+    text = """
+config: mappo
+env_config: coordination_game
+t_max: 160
+settings: [batch_size_run=4, test_nepisode=4, hidden_dim=8, gamma={gamma}]
+search: {{n_trials: 1, metric: {metric}, space: {{lr: {{low: 0.0001, high: 0.01}}}}}}
+"""
+    path.write_text(text.format(gamma=0.9, metric="test_retrun_mean"))
+    assert main([str(path), *out]) == 1
+    assert "Did you mean 'test_return_mean'?" in capsys.readouterr().err
+    path.write_text(text.format(gamma=0.9, metric="test_return_mean"))
+    assert main([str(path), *out]) == 0
+    assert "1 trials complete, 0 ended early, 1 failed" in capsys.readouterr().out
+    for gamma, metric, change in [
+        (0.5, "test_return_mean", "gamma: 0.9 -> 0.5"),
+        (0.9, "return_mean", "metric: test_return_mean -> return_mean"),
+    ]:
+        path.write_text(text.format(gamma=gamma, metric=metric))
+        assert main([str(path), *out]) == 2
+        assert change in capsys.readouterr().err
+    for option in ("--retries", "--seeds"):
+        assert main([str(path), *out, option, "2"]) == 2
+        assert f"{option} is an option of grids" in capsys.readouterr().err
+
+
 def test_a_grid_is_every_combination_and_seeds_come_first():
     grid = parse_grid(["lr=1e-3,5e-4", "entropy_coef={'start':0.1,'end':0.0},0.01"])
     assert grid == {"lr": ["1e-3", "5e-4"], "entropy_coef": ["{'start':0.1,'end':0.0}", "0.01"]}
@@ -251,6 +337,9 @@ def test_the_command_line_counts_more_than_the_file(tmp_path):
         (["--config", "mappo", "--env-config", "aloha", "--seeds", "0"], "at least 1"),
         (["--config", "mappo", "--env-config", "aloha", "--index", "7"], "runs 0 to 4"),
         (["--config", "mappo", "--env-config", "aloha", "--retries", "-1"], "at least 0"),
+        (["--config", "mappo", "--env-config", "aloha", "--with", "seed=5"], "Use --seeds and --first-seed"),
+        (["--config", "mappo", "--env-config", "aloha", "--grid", "t_max=5,6"], "Use --t-max"),
+        (["--config", "mappo", "--env-config", "aloha", "--first-seed", "4294967296"], "4294967295"),
     ],
 )
 def test_a_mistake_costs_nothing(arguments, message, tmp_path, capsys):

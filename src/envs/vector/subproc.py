@@ -103,7 +103,7 @@ def _work(
     specs: list[Spec],
 ) -> None:
     """A worker's life: answer commands until told to close or until the main process is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the main process decides when to end
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the main process decides when to end
         signal.signal(number, lambda *_: None)  # SIG_IGN would be inherited by the programs that games start
     _lead_group()
     slots, _ = _shared_slots(info, batch, specs)
