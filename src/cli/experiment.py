@@ -105,6 +105,11 @@ def make_experiment(alg: str, env: str, layers: dict[str, Any], words: Sequence[
         # a run on Skirmish lies with those of --env-config=skirmish, whatever it was called by
         name = env if checked.env == layers["env"] else checked.env
         folder = Path(checked.local_results_path) / "sacred" / alg / name
+        try:
+            if command_name == "run":
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            fail(ConfigError(f"local_results_path={checked.local_results_path} cannot be written to: {error}"), 2)
         run_folder = RunFolder(folder, copy_sources=False, priority=10)
         run_folder.settled = settled.values if settled.note else None
         if setup.checkpoint_path is not None and not checked.evaluate:

@@ -9,6 +9,8 @@ from typing import Any
 from bn_mappo.core.errors import ConfigError, unknown
 from bn_mappo.core.extras import EXTRAS, install_command
 
+REFUSALS = (TypeError, ValueError, AssertionError)  # what other people's environments raise at arguments they refuse
+
 
 def import_package(module: str, purpose: str) -> Any:
     """A module of an optional package; ConfigError, with the command that installs it, where it is not there.
@@ -43,3 +45,10 @@ def check_options(name: str, given: Iterable[str], make: Callable[..., Any], our
     for option in given:
         if option not in parameters:
             raise unknown(f"entry of env_args for {name}", option, {*ours, *parameters})
+
+
+def check_limit(name: str, value: Any) -> int:
+    """A number of steps that a user gives to an environment; ConfigError where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"env_args.{name}={value}: give a number of steps, at least 1")
+    return value

@@ -68,7 +68,7 @@ class ActingLoop:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> bool:
-        """Go on from `state_dict()`; False where the games had to start new episodes instead."""
+        """Go on from `state_dict()`; False where it does not say where the games stand."""
         if state["env"] is None:
             return False
         self.observation = self.env.load_state_dict(to_arrays(state["env"]))

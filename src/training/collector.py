@@ -67,9 +67,10 @@ class Collector:
         """Where every game stands, and the sums of the running episodes."""
         return {**self.games.state_dict(), "stats": self.stats.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> bool:
-        """Go on from `state_dict()`; False where the games had to start new episodes instead."""
+    def load_state_dict(self, state: dict[str, Any], seed: int) -> bool:
+        """Go on from `state_dict()`; False where the games had to start new episodes instead, drawn from `seed`."""
         if not self.games.load_state_dict(state):
+            self.games = ActingLoop(self.env, self.mac, self.device, seed)
             return False
         self.stats.load_state_dict(to_arrays(state["stats"]))
         return True

@@ -13,6 +13,7 @@ from bn_mappo.core import ranks
 from bn_mappo.core.clock import Clock
 from bn_mappo.core.errors import RunError
 from bn_mappo.core.ranks import LostRankError
+from bn_mappo.core.seeds import derive_seed
 from bn_mappo.envs.vec_env import run_metrics
 from bn_mappo.learners.learner import Statistics
 from bn_mappo.tracking.metrics import MetricLog
@@ -190,7 +191,8 @@ class Trainer:
         if ranks.rank() < len(states):
             state = states[ranks.rank()]
             self.setup.generators.load_state_dict(state["generators"])
-            if not self.collector.load_state_dict(state["collector"]):
+            new_games = derive_seed(self.config.seed, "resumed", ranks.rank(), int(checkpoint["t_env"]))
+            if not self.collector.load_state_dict(state["collector"], new_games):
                 print(f"note: {self.config.env} cannot restore running games: they start anew, so this is not exact")
             if lacks := self.setup.learner.load_experience(state.get("experience", {})):
                 print(f"note: {lacks}, so this is not exact")

@@ -86,6 +86,8 @@ MISTAKES = [
     (ALOHA, "with annealing.eta.begin=0.9", ["annealing.eta", "begin=0.9", "behind"]),
     (ALOHA, "with lr.kind=cosin lr.start=1", ["lr.kind=cosin", "cosine"]),
     (ALOHA, "with lr=-1", ["lr=-1", "greater than 0"]),
+    (ALOHA, "with seed=4294967296", ["seed=4294967296", "less than"]),
+    (ALOHA, f"with local_results_path={__file__}", ["local_results_path", "cannot be written to"]),
     (ALOHA, "with annealing.eta=2", ["annealing.eta=2", "less than or equal to 1"]),
     (CG, "with dag.generator=full", ["dag.generator", "without effect", "mac=basic_mac"]),
     (ALOHA, "with checkpoint_path=nowhere", ["checkpoint_path=nowhere", "no such"]),

@@ -67,6 +67,7 @@ def test_a_parallel_environment_plays_the_game_itself(name):
         assert set(truncations.values()) == {bool(result.truncated[0])}
         if result.final is not None:
             assert env.agents == [] and all(set(info) == set(result.info) for info in infos.values())
+            assert env.step({}) == ({}, {}, {}, {}, {}), "nobody is left to act"
             n_ended += 1
             observations, _ = env.reset()
     env.close()
@@ -108,9 +109,11 @@ def test_a_vector_environment_plays_the_games_themselves(name):
         done = terminated | truncated
         assert ("final_obs" in infos) == done.any()
         if done.any():
-            assert infos["final_obs"] in env.observation_space
+            assert all((last is None) != over for last, over in zip(infos["final_obs"], done, strict=True))
+            last = [infos["final_obs"][game] for game in np.flatnonzero(done)]
+            assert all(each in env.single_observation_space for each in last)
             np.testing.assert_array_equal(infos["_final_obs"], done)
-            np.testing.assert_array_equal(infos["final_obs"]["obs"][done], result.final.obs[done])
+            np.testing.assert_array_equal([each["obs"] for each in last], result.final.obs[done])
             for fact, values in result.info.items():
                 np.testing.assert_array_equal(infos["final_info"][fact], values)
         n_ended += done.sum()
@@ -132,6 +135,8 @@ def test_mistakes_are_named():
         parallel_env("skirmsh")
     with pytest.raises(ConfigError, match="map_name"):
         VectorGames("skirmish", 2, map_nam="3m")
+    with pytest.raises(ValueError, match=r"reset\(\) comes before"):
+        parallel_env("aloha").step({})
 
 
 # --- SMAC ---
@@ -151,7 +156,11 @@ def test_smacs_class_answers_as_the_game(map_name):
         "n_agents": len(obs),
         "n_enemies": env.n_enemies,
         "episode_limit": env.episode_limit,
+        "agent_features": env.ally_state_attr_names,
+        "enemy_features": env.enemy_state_attr_names,
     }
+    n_of_units = len(obs) * len(info["agent_features"]) + env.n_enemies * len(info["enemy_features"])
+    assert n_of_units + len(obs) * env.n_actions == len(state), "units, then last actions"
     assert env.get_obs_size() == len(env.get_obs_agent(1)) and env.get_state_size() == len(env.get_state())
     np.testing.assert_array_equal(obs, first.obs[0])
     rng, n_ended, n_won = np.random.default_rng(0), 0, 0

@@ -10,7 +10,7 @@ from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.adapters.gymma import Gymma
 from bn_mappo.envs.registry import get_env_info, make_vec_env
 from contracts.test_configs import one_update
-from helpers import make_config, run_main
+from helpers import make_config, make_rollout, run_main
 
 LBF, RWARE = "lbforaging:Foraging-8x8-2p-3f-v3", "rware:rware-tiny-2ag-v2"
 SMALL = "lbforaging:Foraging-5x5-2p-1f-v3"
@@ -133,6 +133,8 @@ def test_rewards_are_summed_or_kept():
         ({"key": LBF, "players": 0}, "refuses its env_args"),
         ({"key": LBF, "time_limit": 0}, "at least 1 step"),
         ({"key": LBF, "time_limit": "long"}, "env_args.time_limit"),
+        ({"key": LBF, "max_episode_steps": "long"}, "env_args.max_episode_steps=long"),
+        ({"key": LBF, "sight": "far"}, "with these env_args"),
         ({"key": LBF, "pretrained_wrapper": "PretrainedTag"}, "Only null is allowed"),
     ],
 )
@@ -164,3 +166,11 @@ def test_a_package_that_is_missing_is_named_with_its_extra_and_the_command(monke
 @pytest.mark.parametrize("alg", ["mappo", "bn_mappo"])
 def test_it_trains(alg, key):
     one_update(make_config(alg, "gymma", env_args__key=key, env_args__time_limit=5, runner="episode"))
+
+
+def test_a_resumed_run_plays_other_games_than_the_first():
+    """These games cannot be saved, so new ones are started."""
+    _, collector = make_rollout(make_config("mappo", "gymma", runner="episode", batch_size_run=4))
+    first = collector.games.observation.obs.copy()
+    assert not collector.load_state_dict(collector.state_dict(), seed=7)
+    assert not any(np.array_equal(ours, theirs) for ours, theirs in zip(collector.games.observation.obs, first, strict=True))

@@ -106,6 +106,7 @@ def test_an_agent_that_leaves_against_the_word_of_the_configuration_is_an_error(
         ({"key": SPREAD, "continuous_actions": True}, "actions of 'agent_0' are Box"),
         ({"key": SPREAD, "N": "three"}, "refuses its env_args"),
         ({"key": SPREAD, "time_limit": 0}, "at least 1 step"),
+        ({"key": SPREAD, "max_cycles": "many"}, "env_args.max_cycles=many"),
     ],
 )
 def test_mistakes_are_named(env_args, words):

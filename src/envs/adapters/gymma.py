@@ -11,7 +11,7 @@ from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.adapters.spaces import Actions, Observations
 from bn_mappo.envs.arguments import keyword_parameters
 from bn_mappo.envs.multiagentenv import MultiAgentEnv
-from bn_mappo.envs.packages import check_options, import_package
+from bn_mappo.envs.packages import REFUSALS, check_limit, check_options, import_package
 
 PURPOSE = "env=gymma"
 EXAMPLE = "env_args.key=lbforaging:Foraging-8x8-2p-3f-v3"
@@ -50,7 +50,7 @@ class Gymma(MultiAgentEnv):
                 f"env_args.pretrained_wrapper={pretrained_wrapper}: the pretrained opponents are part of EPyMARL, and "
                 "not of this package. Only null is allowed"
             )
-        spec = _find(key)
+        spec, self.key = _find(key), key
         check_options(key, options, _creator(spec), keyword_parameters(Gymma))
         self.limit = _take_limit(spec, options, time_limit)
         self.shows_window = render_mode is not None
@@ -75,8 +75,11 @@ class Gymma(MultiAgentEnv):
 
     def _count_rewards(self, n_agents: int) -> int:
         """1 or N: no space tells whether agents are paid one by one, so one step is played."""
-        self.game.reset(seed=0)
-        _, reward, *_ = self.game.step([table[0] for table in self.actions.tables])
+        try:
+            self.game.reset(seed=0)
+            _, reward, *_ = self.game.step([table[0] for table in self.actions.tables])
+        except REFUSALS as error:
+            raise ConfigError(f"env_args.key={self.key}: a first step fails with these env_args: {error}") from error
         return 1 if np.ndim(reward) == 0 else n_agents
 
     def reset(self, seed: int | None = None) -> None:
@@ -158,7 +161,8 @@ def _take_limit(spec: Any, options: dict[str, Any], time_limit: int) -> int:
     own = OWN_LIMITS.get(_package(spec))
     if own is not None:
         value = options.pop(own, spec.kwargs.get(own))
-        limits += [value] if value else []
+        if value is not None:
+            limits.append(check_limit(own, value))
         spec.kwargs[own] = min(limits) + 1
     return min(limits)
 
@@ -169,7 +173,7 @@ def _make(spec: Any, key: str, options: dict[str, Any]) -> Any:
     spec.order_enforce = False
     try:
         return gymnasium.make(spec, disable_env_checker=True, **options)
-    except (TypeError, ValueError, AssertionError, gymnasium.error.Error) as error:
+    except (*REFUSALS, gymnasium.error.Error) as error:
         raise ConfigError(f"env_args.key={key}: the environment refuses its env_args: {error}") from error
 
 

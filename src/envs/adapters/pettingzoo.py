@@ -11,7 +11,7 @@ from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.adapters.spaces import Actions, Observations
 from bn_mappo.envs.arguments import keyword_parameters
 from bn_mappo.envs.multiagentenv import MultiAgentEnv
-from bn_mappo.envs.packages import check_options, import_package
+from bn_mappo.envs.packages import REFUSALS, check_limit, check_options, import_package
 
 EXAMPLE = "env_args.key=mpe2:simple_spread_v3"
 LIMIT = "max_cycles"  # PettingZoo's usual name for the number of steps of an episode
@@ -166,7 +166,8 @@ def _make(key: str, time_limit: int, options: dict[str, Any]) -> Any:
     check_options(key, options, getattr(module, "raw_env", make), keyword_parameters(PettingZoo))
     if LIMIT in arguments.parameters:
         options = {LIMIT: time_limit, **options}
+        check_limit(LIMIT, options[LIMIT])
     try:
         return make(**options)
-    except (TypeError, ValueError, AssertionError) as error:
+    except REFUSALS as error:
         raise ConfigError(f"env_args.key={key}: the environment refuses its env_args: {error}") from error

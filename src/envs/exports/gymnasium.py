@@ -18,8 +18,9 @@ class VectorGames(VectorEnv):
 
     An action is that of all agents, MultiDiscrete [N]; an observation a dictionary of `obs` [B, N, D], `state` [B, S]
     and, where the game masks actions, `avail_actions` [B, N, A] (int8). A game that has ended is reset in the same
-    step (AutoresetMode.SAME_STEP): its last observation is in infos["final_obs"], and facts of its episode, such as
-    battle_won, are in infos["final_info"]; "_final_obs" and "_final_info" [B] say in which games.
+    step (AutoresetMode.SAME_STEP): its last observation is infos["final_obs"][game], a dictionary of arrays without B,
+    and facts of its episode, such as battle_won, are in infos["final_info"], [B] each; "_final_obs" and "_final_info"
+    [B] say in which games.
     """
 
     def __init__(self, name: str, num_envs: int, seed: int | None = None, **env_args: Any):
@@ -52,7 +53,7 @@ class VectorGames(VectorEnv):
         if result.final is not None:
             done = result.terminated | result.truncated
             infos = {
-                "final_obs": _as_dictionary(result.final),
+                "final_obs": _by_game(_as_dictionary(result.final), done),
                 "_final_obs": done,
                 "final_info": {**result.info, **{f"_{name}": done for name in result.info}},
                 "_final_info": done,
@@ -69,3 +70,11 @@ def _as_dictionary(observation: Observation) -> dict[str, Array]:
     if observation.avail_actions is not None:
         parts["avail_actions"] = observation.avail_actions.astype(np.int8)
     return parts
+
+
+def _by_game(parts: dict[str, Array], done: Array) -> Array:
+    """One dictionary for each game that is done, in an array of objects [B], as Gymnasium has it; None for others."""
+    found = np.full(len(done), None, dtype=object)
+    for game in np.flatnonzero(done):
+        found[game] = {name: values[game] for name, values in parts.items()}
+    return found

@@ -36,6 +36,7 @@ class ParallelGame(ParallelEnv):
         self.game, info = SingleGame(self.batched), self.batched.info
         self.possible_agents = [f"agent_{agent}" for agent in range(info.n_agents)]
         self.agents: list[str] = []
+        self.has_begun = False
         seen = spaces.Box(-np.inf, np.inf, (info.obs_dim,), np.float32)
         if info.masks_actions:
             mask = spaces.Box(0, 1, (info.n_actions,), np.int8)
@@ -58,11 +59,15 @@ class ParallelGame(ParallelEnv):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The first observations and infos, by agent; `options` has no effect."""
         self.game.reset(seed)
-        self.agents = list(self.possible_agents)
+        self.agents, self.has_begun = list(self.possible_agents), True
         return self._observations(), {agent: {} for agent in self.agents}
 
     def step(self, actions: dict[str, int]) -> tuple[dict[str, Any], ...]:
-        """Observations, rewards, terminations, truncations and infos, by agent."""
+        """Observations, rewards, terminations, truncations and infos, by agent; nothing where nobody is left."""
+        if not self.agents:
+            if not self.has_begun:
+                raise ValueError("reset() comes before the first step()")
+            return {}, {}, {}, {}, {}
         joint = np.array([actions[agent] for agent in self.possible_agents], dtype=np.int64)  # [N]
         reward, terminated, truncated, info = self.game.step(joint)
         observations = self._observations()

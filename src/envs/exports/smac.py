@@ -51,6 +51,11 @@ class StarCraft2Env:
         self.n_actions_no_attack = self.n_actions - self.n_enemies
         self.shield_bits_ally, self.shield_bits_enemy = (int(race == "protoss") for race in self.batched.map.races)
         self.unit_type_bits = len(self.batched.map.unit_types)
+        types = [f"type_{kind}" for kind in range(self.unit_type_bits)]
+        places = ["rel_x", "rel_y"]  # of the state, before shields and types
+        ally_shield, enemy_shield = (["shield"] * bits for bits in (self.shield_bits_ally, self.shield_bits_enemy))
+        self.ally_state_attr_names = ["health", "energy/cooldown", *places, *ally_shield, *types]
+        self.enemy_state_attr_names = ["health", *places, *enemy_shield, *types]
         self.next_seed: int | None = None
         self.battles_won = self.battles_game = self.timeouts = self.force_restarts = 0
         self.episodes: list[tuple[dict[str, Any], list[Array]]] = []  # the last two: how they began, and all actions
@@ -151,6 +156,8 @@ class StarCraft2Env:
             "n_agents": self.n_agents,
             "n_enemies": self.n_enemies,
             "episode_limit": self.episode_limit,
+            "agent_features": self.ally_state_attr_names,
+            "enemy_features": self.enemy_state_attr_names,
         }
 
     def get_stats(self) -> dict[str, float]:
