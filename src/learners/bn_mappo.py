@@ -15,7 +15,7 @@ from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch
 from bn_mappo.learners.learner import Statistics
 from bn_mappo.learners.losses import clipped_surrogate, weighted_sum
-from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Targets, ratio_error
+from bn_mappo.learners.ppo_learner import PPOLearner, PPOOptions, Targets, ratio_error, team_advantage
 from bn_mappo.modules.dag.ops import density
 
 
@@ -78,7 +78,7 @@ class BNMAPPOLearner(PPOLearner):
             surrogate, ratio = clipped_surrogate(
                 log_prob,
                 batch["dag_order_log_prob"].unsqueeze(-1),
-                targets.advantage.mean(-1, keepdim=True),
+                team_advantage(targets),
                 weight,
                 self.options.eps_clip,
             )

@@ -130,6 +130,11 @@ class PPOLearner(Learner):
         self.refuse_steps()
         return with_largest_errors({**statistics, **before_first_step})
 
+    @property
+    def pays_agents(self) -> bool:
+        """Whether agents are paid one by one."""
+        return self.info.n_rewards > 1
+
     @torch.no_grad()
     def compute_targets(self, batch: EpisodeBatch) -> Targets:
         """Values, advantages and returns of the batch under the present critic."""
@@ -143,14 +148,18 @@ class PPOLearner(Learner):
             games, steps = following.final_rows.unbind(-1)
             next_value[games, steps] = self._in_rewards(self.critic(following.final))
         terminated, truncated = batch["terminated"].unsqueeze(-1), batch["truncated"].unsqueeze(-1)  # [B, T, 1]
-        ends = terminated if self.options.bootstrap_truncated else torch.maximum(terminated, truncated)
-        reward = batch["reward"] if self.info.n_rewards > 1 else batch["reward"].unsqueeze(-1)  # [B, T, 1 or N]
+        done = torch.maximum(terminated, truncated)
+        ends = terminated if self.options.bootstrap_truncated else done
+        if self.pays_agents and self.info.agents_leave:  # the episode of an agent ends when it leaves
+            left = 1 - batch.next("active")  # [B, T, N]
+            ends, done = torch.maximum(ends, left), torch.maximum(done, left)
+        reward = batch["reward"] if self.pays_agents else batch["reward"].unsqueeze(-1)  # [B, T, 1 or N]
         advantage = generalised_advantages(
             reward,
             value[:, :-1],
             next_value,
             ends,
-            torch.maximum(terminated, truncated),
+            done,
             self.options.gamma,
             self.options.gae_lambda,
         )  # [B, T, V]
@@ -227,8 +236,7 @@ class PPOLearner(Learner):
             statistics |= dict(zip(losses, sums, strict=True))
             statistics["approx_kl"] = weighted_sum(ratio - 1 - ratio.log(), weight)
             statistics["clip_fraction"] = weighted_sum(((ratio - 1).abs() > options.eps_clip).float(), weight)
-            advantage = targets.advantage.mean(-1)  # [B, T]
-            statistics["advantage_mean"] = weighted_sum(advantage, targets.step_weight)
+            statistics["advantage_mean"] = weighted_sum(team_advantage(targets).squeeze(-1), targets.step_weight)
             for name, values in (evaluation.dag_stats or {}).items():
                 statistics[name] = weighted_sum(values, targets.step_weight)
         return statistics
@@ -249,11 +257,16 @@ class PPOLearner(Learner):
         return weight
 
     def value_weight(self, batch: EpisodeBatch) -> Tensor:
-        """[B, T, V]: 1 where a value is of a step that is data and, with values by agent, of an agent that is there."""
+        """[B, T, V]: 1 where a step is data and, where agents are paid one by one, the agent is there.
+
+        Where the team is paid, what it earns when an agent has left is still worth something to that agent.
+        """
         filled = batch["filled"].unsqueeze(-1)  # [B, T, 1]
         if not self.critic.is_per_agent:
             return filled
-        return filled * batch["active"] if self.info.agents_leave else filled.expand(-1, -1, self.info.n_agents)
+        if self.pays_agents and self.info.agents_leave:
+            return filled * batch["active"]
+        return filled.expand(-1, -1, self.info.n_agents)
 
     def extra_loss(
         self, evaluation: Evaluation, batch: EpisodeBatch, targets: Targets, fraction: float
@@ -287,6 +300,14 @@ class PPOLearner(Learner):
         self.critic.load_state_dict(state["critic"])
         self.value_moments.load_state_dict(state["value_moments"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+def team_advantage(targets: Targets) -> Tensor:
+    """Mean advantage of the agents that are there, [B, T, 1]."""
+    if targets.advantage.shape[-1] == 1:
+        return targets.advantage
+    is_there = (targets.value_weight > 0).float()  # [B, T, N]
+    return (targets.advantage * is_there).sum(-1, keepdim=True) / is_there.sum(-1, keepdim=True).clamp(min=1)
 
 
 def weights_of(targets: Targets) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,7 +5,7 @@ import torch
 
 from bn_mappo.core.errors import ConfigError, RunError
 from bn_mappo.learners.losses import clipped_value_loss
-from bn_mappo.learners.ppo_learner import Targets
+from bn_mappo.learners.ppo_learner import Targets, team_advantage
 from helpers import make_config, make_rollout, train_updates
 
 
@@ -135,17 +135,34 @@ def test_agents_with_rewards_of_their_own_learn_from_them_and_those_that_have_le
     assert (targets.weight[~active] == 0).all() and (targets.weight[active] == 1).any()
     with torch.no_grad():
         value, following = learner.critic(batch.fields), learner.critic({"obs": batch.next("obs")})  # [B, T, N] each
-    done = torch.maximum(batch["terminated"], batch["truncated"])
+    is_there = batch.next("active").bool()
     for game in range(batch.batch_size):
         for agent in range(setup.info.n_agents):
             advantage = 0.0
             for t in reversed(range(batch.n_steps)):
-                bootstrap = (1 - batch["terminated"][game, t]) * following[game, t, agent]
-                delta = batch["reward"][game, t, agent] + options.gamma * bootstrap - value[game, t, agent]
-                carried = options.gamma * options.gae_lambda * (1 - done[game, t]) * advantage
-                advantage = float(delta + carried)
+                goes_on = is_there[game, t, agent] and not batch["terminated"][game, t]
+                delta = batch["reward"][game, t, agent] - value[game, t, agent]
+                if goes_on:  # nothing follows for an agent that has left
+                    delta += options.gamma * following[game, t, agent]
+                if goes_on and not batch["truncated"][game, t]:
+                    delta += options.gamma * options.gae_lambda * advantage
+                advantage = float(delta)
                 assert targets.advantage[game, t, agent].item() == pytest.approx(advantage, rel=1e-4, abs=1e-4)
     assert all(value.isfinite() for value in learner.train(batch, 0.0).values())
+
+
+def test_where_the_team_is_paid_agents_that_have_left_learn_what_that_is_worth(toys):
+    setup, rollout = make_rollout(make_config("ippo", "leaving_game", segment_length=12))
+    batch = rollout.collect(0.0)
+    assert not batch["active"].bool().all()
+    assert setup.learner.value_weight(batch).bool().all()
+
+
+def test_the_advantage_of_the_team_is_that_of_the_agents_that_are_there():
+    advantage = torch.tensor([[[1.0, 2.0, 900.0], [5.0, 7.0, 9.0], [900.0, 900.0, 900.0]]])
+    weight = torch.tensor([[[0.1, 0.1, 0.0], [0.1, 0.1, 0.1], [0.0, 0.0, 0.0]]])
+    targets = Targets(advantage, advantage, advantage, weight, weight, weight[..., 0])
+    assert team_advantage(targets).flatten().tolist() == [1.5, 7.0, 0.0]
 
 
 def test_one_value_for_all_cannot_learn_rewards_by_agent(toys):
