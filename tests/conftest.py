@@ -19,6 +19,7 @@ def toys():
         "masked_game": toy_envs.MaskedGame,
         "faulty_game": toy_envs.FaultyGame,
         "leaving_game": toy_envs.LeavingGame,
+        "stay_game": toy_envs.StayGame,
         "leaving_single": toy_envs.LeavingSingle,
         "witness_game": toy_envs.WitnessGame,
         "witness_single": toy_envs.WitnessSingle,

@@ -130,6 +130,41 @@ class LeavingGame(BatchedGame):
         return Observation(obs, share, avail, active)
 
 
+class StayGame(BatchedGame):
+    """Two agents: each step that one stays pays it 1; to leave pays 0.8 of what staying to the end would still pay.
+
+    So staying is best, and earns the two of them 2 * N_STEPS. The episode terminates after N_STEPS, whoever is left.
+    """
+
+    N_STEPS = 10
+    state_fields = ("n_played", "present")
+
+    def __init__(self, batch_size: int, seed: int):
+        super().__init__(batch_size, seed)
+        n_steps, n_agents = self.N_STEPS, 3  # the third one only looks on: somebody has to be left
+        self.info = EnvInfo(
+            n_agents, 2, n_steps, n_steps, n_steps + 1, masks_actions=True, n_rewards=n_agents, agents_leave=True
+        )
+        self.n_played = np.zeros(batch_size, dtype=np.int64)
+        self.present = np.ones((batch_size, n_agents), dtype=bool)
+
+    def start(self, games: Array) -> None:
+        self.n_played[games], self.present[games] = 0, True
+
+    def advance(self, actions: Array) -> tuple[Array, Array]:
+        leaves = self.present & (actions == 1) & [True, True, False]
+        stays = self.present & ~leaves
+        reward = (stays + 0.8 * (self.N_STEPS - self.n_played[:, None]) * leaves) * [1, 1, 0]
+        self.present, self.n_played = stays, self.n_played + 1
+        return reward.astype(np.float32), self.n_played >= self.N_STEPS
+
+    def observe(self) -> Observation:
+        clock = np.eye(self.N_STEPS, dtype=np.float32)[np.minimum(self.n_played, self.N_STEPS - 1)]
+        avail = np.ones((self.batch_size, 3, 2), dtype=bool)
+        avail[~self.present] = [True, False]
+        return Observation(clock[:, None] * self.present[..., None], clock, avail, self.present.copy())
+
+
 class LeavingSingle(MultiAgentEnv):
     """As LeavingGame, one game at a time, and with no action masked."""
 

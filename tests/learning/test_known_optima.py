@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from bn_mappo.config.loading import load_layers, overlay
+from bn_mappo.config.schema import validate
 from bn_mappo.core.clock import Clock
+from bn_mappo.envs.registry import env_layer
 from bn_mappo.training.build import build, start_collector
 from bn_mappo.training.tester import Tester
 from helpers import make_config
+from toy_envs import StayGame
 
 SETTINGS = {
     "env": "bit_game",
@@ -107,3 +111,13 @@ def test_masks_and_dead_agents(toys, generator):
     settings = {**SETTINGS, "env": "masked_game", "t_max": 20_000, "dag__generator": generator, "test_nepisode": 100}
     greedy, _ = train(make_config("bn_mappo", **settings))
     assert greedy > 0.93 * (2 * 3 + 4 * 2)  # two steps of three agents, then two alive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_agents_stay_where_leaving_earns_less(toys, seed):
+    """A value of what comes after leaving, which is nothing, would make them leave."""
+    layers = load_layers("ippo", "stay_game", env_layer("stay_game"))
+    own = {"seed": seed, "t_max": 40_000, "batch_size_run": 16, "segment_length": 20, "common_reward": False}
+    greedy, _ = train(validate(overlay(layers, {**own, "test_nepisode": 32})))
+    assert greedy == 2 * StayGame.N_STEPS
