@@ -78,8 +78,14 @@ def load_config(config: str, env_config: str, *settings: str) -> Config:
     return validate(settle(values).values)
 
 
+def _check_config(config: Config) -> None:
+    if not isinstance(config, Config):
+        raise ConfigError(f"{config!r} is no configuration: load_config(CONFIG, ENV_CONFIG, ...) makes one")
+
+
 def make_env(config: Config, n_games: int = 1) -> VecEnv:
     """n_games games of the configured environment, stepped together; close() it when you are done."""
+    _check_config(config)
     return make_vec_env(config, n_games, "library")
 
 
@@ -89,6 +95,7 @@ def train(config: Config, callbacks: Sequence[Callback] = (), folder: str | Path
     The folder must be new; default: results/library/NAME/ENV/TIME. `callbacks` are called after every update. Ctrl-C
     ends the training with a checkpoint; the run so far is returned.
     """
+    _check_config(config)
     path = Path(folder) if folder is not None else default_folder(config)
     if path.exists() and any(path.iterdir()):
         raise ConfigError(f"{path} is not empty: each run needs a folder of its own")
@@ -108,14 +115,25 @@ def default_folder(config: Config) -> Path:
     return Path(config.local_results_path) / "library" / config.name / config.env / time
 
 
+def _opened(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else load_run(run)
+
+
 def evaluate(
-    run: Run, n_episodes: int | None = None, greedy: bool | None = None, observer: StepObserver | None = None
+    run: Run | str | Path,
+    n_episodes: int | None = None,
+    greedy: bool | None = None,
+    observer: StepObserver | None = None,
 ) -> dict[str, Array]:
     """Play episodes with the policy of a run; `return`, `ep_length` and the environment's facts of each, [n_episodes].
 
-    Default: test_nepisode episodes, greedy as test_greedy says. The same call gives the same episodes.
+    `run`: a Run, or the folder of one. Default: test_nepisode episodes, greedy as test_greedy says. The same call gives
+    the same episodes.
     """
+    run = _opened(run)
     config = run.config
+    if n_episodes is not None and n_episodes < 1:
+        raise ConfigError(f"n_episodes={n_episodes}: give at least 1")
     tester = Tester(config, run.setup.mac)
     try:
         greedy = config.test_greedy if greedy is None else greedy
@@ -126,8 +144,9 @@ def evaluate(
         tester.close()
 
 
-def sample_dag(run: Run, n_games: int = 1, greedy: bool = False, seed: int = 0) -> SampledDAG:
+def sample_dag(run: Run | str | Path, n_games: int = 1, greedy: bool = False, seed: int = 0) -> SampledDAG:
     """The DAGs along which the agents would act at the first step of n_games episodes; greedy: without noise."""
+    run = _opened(run)
     mac = run.setup.mac
     if not isinstance(mac, DAGMAC):
         raise ConfigError(f"{run.config.name}: its agents act along no DAG (mac={run.config.mac.name})")
@@ -147,11 +166,12 @@ def sample_dag(run: Run, n_games: int = 1, greedy: bool = False, seed: int = 0) 
     return SampledDAG(dag.adjacency.cpu().numpy(), dag.order.cpu().numpy(), observation.obs)
 
 
-def draw_dag(run: Run, path: str | Path) -> Path:
+def draw_dag(run: Run | str | Path, path: str | Path) -> Path:
     """Draw the DAG of a run as a picture: how often each edge is there over a greedy episode, and one step of it."""
     from bn_mappo.analysis.episode import record_episode
     from bn_mappo.analysis.pictures import draw_dag as draw
 
+    run = _opened(run)
     if not isinstance(run.setup.mac, DAGMAC):
         raise ConfigError(f"{run.config.name}: its agents act along no DAG (mac={run.config.mac.name})")
     episode = record_episode(run.config, run.setup.mac, run.t_env)

@@ -59,6 +59,8 @@ class Contest(NamedTuple):
 
 def contest(x: Array, y: Array) -> Contest:
     """X against Y, scores of seeds, [B] each, or of seeds on K tasks, [B, K]."""
+    if x.ndim == 2 and x.shape[1] == y.shape[1] == 1:  # one task
+        x, y = x[:, 0], y[:, 0]
     p_value = rank_test(x, y) if x.ndim == 1 else float("nan")
     return Contest(probability_of_improvement(x, y), p_value, min(len(x), len(y)))
 

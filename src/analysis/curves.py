@@ -36,17 +36,17 @@ def gather(runs: list[RecordedRun], metric: str, by: str | None) -> list[Curve]:
             raise ConfigError(f"--by {key}: no run has such a key.{nearest(key, keys)}")
     groups: dict[tuple[tuple[str, str], ...], list[RecordedRun]] = defaultdict(list)
     for run in runs:
+        if run.config.get("evaluate"):
+            continue
         wanted = by.split(",") if by else []
         groups[tuple((name, str(run.config.get(name))) for name in wanted) or group_key(run)].append(run)
-    curves = []
-    for group, label in zip(groups.values(), labels(list(groups)), strict=True):
-        curve = _curve(group, label, metric)
-        if curve is not None:
-            curves.append(curve)
+    made = {group: _curve(own, "", metric) for group, own in groups.items()}
+    curves = {group: curve for group, curve in made.items() if curve is not None}
     if not curves:
         names = {name for run in runs[:20] for row in read_metrics_safely(run) for name in row if name != "step"}
         raise ConfigError(f"--metric {metric}: none of the {len(runs)} runs has it.{nearest(metric, names)}")
-    return curves
+    named = zip(curves.values(), labels(list(curves)), strict=True)
+    return [curve._replace(label=label) for curve, label in named]
 
 
 def labels(groups: list[tuple[tuple[str, str], ...]]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bn_mappo.analysis.comparison import interquartile_mean, probability_of_improvement
+from bn_mappo.analysis.comparison import FEWEST_SEEDS, Contest, contest, interquartile_mean
 from bn_mappo.analysis.curves import gather, labels
 from bn_mappo.analysis.html_figures import dag_slider, mean_curves, metric_curves
 from bn_mappo.analysis.provenance import provenance
@@ -30,7 +30,7 @@ from bn_mappo.core.specs import Array
 from bn_mappo.envs.registry import is_batched, make_vec_env
 from bn_mappo.tracking.files import read_json
 from bn_mappo.tracking.metrics import METRICS_FILE, read_metrics, series
-from bn_mappo.tracking.recorded import RecordedRun, group_key, short_name
+from bn_mappo.tracking.recorded import RecordedRun, group_key, short_name, without_continued
 from bn_mappo.training.evaluator import evaluate
 from bn_mappo.training.step_recorder import StepRecorder
 from bn_mappo.training.trained import Run, load_run
@@ -142,9 +142,13 @@ def of_several(go: Any, runs: Sequence[RecordedRun]) -> list[Section]:
     found.append(Section("Statistics", text, header=header, rows=tuple(_statistics(*pair) for pair in scores.items())))
     pairs = [(x, y) for x, y in combinations(scores, 2) if len(scores[x]) > 1 and len(scores[y]) > 1]
     if pairs:
-        rows = tuple((f"P({x} > {y})", str(probability_of_improvement(scores[x], scores[y]))) for x, y in pairs)
-        text = "A variant is called better only where the interval lies on one side of one half."
-        found.append(Section("Probability of improvement", text, header=("", "probability"), rows=rows))
+        rows = tuple(_compared(x, y, contest(scores[x], scores[y])) for x, y in pairs)
+        text = (
+            "A variant is called better only where the interval lies on one side of one half, from "
+            f"{FEWEST_SEEDS} seeds a side on."
+        )
+        columns = ("", "probability", "verdict", "")
+        found.append(Section("Probability of improvement", text, header=columns, rows=rows))
     listed = tuple(
         (short_name(run.folder.resolve()), run.status.lower(), str(run.config.get("seed", "")), _last(run))
         for run in runs
@@ -152,15 +156,21 @@ def of_several(go: Any, runs: Sequence[RecordedRun]) -> list[Section]:
     return [*found, Section("Runs", header=("run", "status", "seed", METRIC), rows=listed)]
 
 
+def _compared(x: str, y: str, found: Contest) -> tuple[str, ...]:
+    verdict = {1: f"{x} is better", -1: f"{y} is better", 0: "undecided"}[found.outcome]
+    return f"P({x} > {y})", str(found.probability), verdict, found.remark
+
+
 def last_scores(runs: Sequence[RecordedRun]) -> dict[str, Array]:
-    """The last test return of every run [n], by configuration."""
-    groups: dict[Any, list[float]] = {}
-    for run in runs:
-        values = series(read_metrics(run.folder), METRIC)[1]
+    """The last test return of every seed [n], by configuration; of a seed that was run twice, the longer run's."""
+    groups: dict[Any, dict[Any, tuple[int, float]]] = {}
+    for run in without_continued(list(runs))[0]:
+        steps, values = series(read_metrics(run.folder), METRIC)
         if values:
-            groups.setdefault(group_key(run), []).append(values[-1])
+            of_seed, seed = groups.setdefault(group_key(run), {}), run.config.get("seed")
+            of_seed[seed] = max(of_seed.get(seed, (-1, 0.0)), (steps[-1], values[-1]), key=lambda pair: pair[0])
     named = zip(labels(list(groups)), groups.values(), strict=True)
-    return {label: np.array(values) for label, values in named}
+    return {label: np.array([value for _, value in of_seed.values()]) for label, of_seed in named}
 
 
 def _statistics(label: str, scores: Array) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def report_training(config: Config, setup: Setup, result: RunResult, folder: Pat
     if result.test:
         ours = f"this run ({mode} policy, {config.test_nepisode} episodes)"
         print("Means of an episode:\n" + table({**known, ours: measured(result.test)}, ours))
-        if rows and "dag_density" in rows[-1]:
+        if rows and "dag_density" in rows[-1] and isinstance(setup.mac.deployed, DAGMAC):
             print(f"Density of the DAG: {rows[-1]['dag_density']:.2f}")
     drawn = draw_pictures(rows, known, config, setup, result, folder) if config.report else {}
     print(f"Run:       {folder}")

@@ -37,6 +37,7 @@ def load_policy(given: str, step: int) -> TrainedPolicy:
             "Give a run with mac=dag_controller, such as one of --config=bn_mappo."
         )
     generator = mac.options.dag.generator.name
-    name = f"{config.name} on {config.env}, DAG {generator}, seed {config.seed}, step {run.t_env:,}"
+    guide = "" if mac.deployed is mac else "the guide of "  # the team that is deployed sends no messages
+    name = f"{guide}{config.name} on {config.env}, DAG {generator}, seed {config.seed}, step {run.t_env:,}"
     checkpoint = Path(config.checkpoint_path)
     return TrainedPolicy(name, run.folder, checkpoint, config, mac, run.t_env, run.clock.fraction)

@@ -38,7 +38,8 @@ def write_report(
         f"# Benchmark: {suite.title}",
         listed(provenance()),
         "A score of 1 is the best return known, or that which the suite sets, and 0 what uncoordinated play earns "
-        f"(table of tasks). A run counts with the mean of its greedy evaluations in the last {TAIL:.0%} of its steps. "
+        f"(table of tasks). A run counts with the mean of its evaluations in the last {TAIL:.0%} of its steps"
+        f"{how_evaluated(suite)}. "
         f"Seeds: {' or '.join(map(str, n_seeds))} an algorithm and task; intervals are 95 % stratified bootstraps.",
         "## All tasks",
         "![interquartile means](means.png)",
@@ -64,6 +65,18 @@ def write_report(
         sections.insert(3, f"Left out, for want of finished runs: {', '.join(missing)}.")
     (folder / "report.md").write_text("\n\n".join(sections) + "\n")
     return missing
+
+
+def how_evaluated(suite: Suite) -> str:
+    """Whether policies are evaluated greedily or as they are sampled, in words behind 'evaluations'."""
+    task = suite.tasks[0]
+    greedy = {a.name: a.cell(task, 0, task.t_max).settings()["test_greedy"] for a in suite.algorithms}
+    sampled = [name for name, is_greedy in greedy.items() if not is_greedy]
+    if not sampled:
+        return ", of greedy actions"
+    if len(sampled) == len(greedy):
+        return ", of actions as they are sampled"
+    return f", of actions as they are sampled ({', '.join(sampled)}) or of greedy ones (the others)"
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -158,8 +171,8 @@ def costs(suite: Suite, names: Sequence[str], scores: dict[str, list[Outcome]]) 
             table(["algorithm", *tasks], speeds),
             "Parameters of the policy:",
             table(["algorithm", *tasks], sizes),
-            "What agents exchange to act, in bytes a step (float32, without headers; a DAG's edges as at the end of "
-            "training):",
+            "What agents exchange to act, in bytes a step (float32, without headers; a DAG's edges as in the last "
+            "evaluations):",
             table(["algorithm", "an agent needs beside its observation", *tasks], exchanges),
         ]
     )

@@ -36,7 +36,8 @@ def tune(suite: Suite, share: float, folder: Path, machines: Machines) -> list[C
     trials: dict[str, list[Algorithm]] = {}
     for algorithm in suite.algorithms:
         for number, words in enumerate(suite.tuning.candidates[str(algorithm.candidates)]):
-            trial = Algorithm(f"{algorithm.name}_{number}", algorithm.config, tuple(words))
+            settings = (*algorithm.settings, *words)
+            trial = Algorithm(f"{algorithm.name}_{number}", algorithm.config, settings, algorithm.per_task)
             trials.setdefault(algorithm.name, []).append(trial)
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + suite.tuning.seeds)
     everyone = tuple(trial for each in trials.values() for trial in each)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bn_mappo.analysis.report import references
 from bn_mappo.benchmark.suites import Algorithm, Suite, Task
 from bn_mappo.config.schema import validate
-from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.errors import ConfigError, unknown
 from bn_mappo.sweep.cells import Cell
 from bn_mappo.tracking.metrics import read_rows
 from bn_mappo.training.build import build
@@ -42,7 +42,7 @@ class Outcome:
     scores: Array  # [B, E] normalised
     minutes: Array  # [B, E] since the first row of the run
     seconds_a_step: float
-    n_edges: float  # mean of a DAG at the end of training; 0 without DAGs
+    n_edges: float  # of a DAG in the last evaluation; 0 without DAGs
 
     def final(self) -> Array:
         """Mean normalised score at the end of each run, [B]."""
@@ -95,11 +95,13 @@ def outcome_of(task: Task, metric: str, cells: Sequence[Cell], root: Path, scale
         assert folder is not None, "a finished run has a folder"
         rows = read_rows(folder)
         tests = [row for row in rows if row.get(metric) is not None]
+        if not tests:
+            raise unknown(f"metric of the suite, which no run of {cells[0].title} has", metric, rows[-1])
         steps = [row["step"] for row in tests]
         returns.append([row[metric] for row in tests])
         minutes.append([(row["time"] - rows[0]["time"]) / 60 for row in tests])
         speeds.append((rows[-1]["time"] - rows[0]["time"]) / max(rows[-1]["step"], 1))
-        edges.append(next((row["dag_edges"] for row in reversed(rows) if row.get("dag_edges") is not None), 0.0))
+        edges.append(tests[-1].get("test_dag_edges_mean", 0.0))
     shortest = min(map(len, returns))
     values = np.array([row[:shortest] for row in returns])
     scores = (values - scale.lowest) / (scale.highest - scale.lowest)

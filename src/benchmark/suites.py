@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bn_mappo.config.explain import explain_file
 from bn_mappo.config.loading import CONFIG_DIR, config_names
 from bn_mappo.config.reading import load_yaml
 from bn_mappo.core.errors import ConfigError, unknown
@@ -58,8 +59,8 @@ class SuiteFile(Strict):
     title: str
     metric: str = "test_return_mean"
     seeds: int = Field(default=10, ge=1)
-    tasks: dict[str, TaskFile]
-    algorithms: dict[str, AlgorithmFile]
+    tasks: dict[str, TaskFile] = Field(min_length=1)
+    algorithms: dict[str, AlgorithmFile] = Field(min_length=1)
     tuning: TuningFile | None = None
 
 
@@ -130,8 +131,9 @@ def load_suite(name: str) -> Suite:
     try:
         read = SuiteFile.model_validate(load_yaml(path))
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{path}:\n" + "\n".join(lines)) from None
+        raise ConfigError(
+            f"{path}:\n" + "\n".join(explain_file(error, SuiteFile, TaskFile, AlgorithmFile, TuningFile))
+        ) from None
     for key, task in read.tasks.items():
         if task.env_config not in env_names():
             raise unknown(f"env_config of the task {key} in {path}", task.env_config, env_names())

@@ -1,12 +1,11 @@
 """Command line: information and value of the messages of a trained DAG policy: `python src/analyse.py RUN`."""
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.errors import ConfigError, fail
 from bn_mappo.core.program import program
 from bn_mappo.core.threads import single_threaded
 
@@ -89,6 +88,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         analyse(options)
     except (ConfigError, OSError) as error:
-        print(f"analyse.py: {error}", file=sys.stderr)
-        return 2
+        fail(error, 2)
     return 0

@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         sys.argv[1:] = [conceal(argument) for argument in sys.argv[1:]]  # reports and wandb quote them
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [*words[1:2], "--help"]
     module = COMMANDS.get(words[0]) if words else None
     if words and not words[0].startswith("-") and words[0] not in (*COMMANDS, *SACRED, *ALONE):
         fail(unknown("command", words[0], (*COMMANDS, *SACRED, *ALONE)), 2)

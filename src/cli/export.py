@@ -1,6 +1,7 @@
 """Command line: bn-mappo export RUN --output DIR writes one self-contained folder per agent (docs/export.md)."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def export(options: argparse.Namespace) -> None:
         summary = outcome[name]
         print(f"  return of the {name:<11} {summary['mean']:.4g} [{summary['low']:.4g}, {summary['high']:.4g}]")
     print(f"  {outcome['games_with_equal_return']} of {outcome['games']} games ended with the same return")
-    print(f"Evaluate:  {program('import')} {made.folder}\nPlay:      {program('play')} {made.folder}")
+    quoted = shlex.quote(str(made.folder))
+    print(f"Evaluate:  {program('import')} {quoted}\nPlay:      {program('play')} {quoted}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

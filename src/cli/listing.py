@@ -1,5 +1,6 @@
 """What `main.py --help` and `main.py list` print."""
 
+from bn_mappo.cli.entry import COMMANDS
 from bn_mappo.config.loading import CONFIG_DIR, EXAMPLE, config_names, preset_names
 from bn_mappo.controllers import REGISTRY as MACS
 from bn_mappo.core.program import program
@@ -26,9 +27,8 @@ Examples:
 
   {program()} --import=my_game.py --config=bn_mappo --env-config=my_game    parts of your own: they register themselves
   {program()} list        the names that configurations, environments, agents, ... go by
-Other commands, each with its own --help: {program("analyse")}, {program("runs")}, {program("sync")},
-{program("reproduce")}, {program("plug-in")}, {program("export")}, {program("import")}, {program("serve")},
-{program("play")}, {program("report")}.
+Other commands, each with its own --help, as in `{program("analyse")} --help`:
+  {", ".join(COMMANDS)}
 
 Every key, with its default and unit: {CONFIG_DIR / "default.yaml"}.
 Sacred's options, such as -F DIR and -n NAME, work too.

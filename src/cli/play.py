@@ -107,6 +107,15 @@ def run(options: argparse.Namespace) -> None:
         print(f"Table:    {table}\nPicture:  {measuring.draw(played, folder / 'faults.png', title)}")
 
 
+def read_agents(path: Path) -> list[dict[str, str]]:
+    """The running agents that a file of `serve` names; ConfigError where it does not."""
+    try:
+        agents: list[dict[str, str]] = json.loads(path.read_text())["agents"]
+        return agents
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"--agents {path}: not a file that {program('serve')} wrote ({error})") from None
+
+
 def play_once(setting: "Setting", faults: "object", options: argparse.Namespace) -> "Played":
     """The games of one row of the table."""
     from bn_mappo.export import measuring
@@ -118,7 +127,7 @@ def play_once(setting: "Setting", faults: "object", options: argparse.Namespace)
         return measuring.simulate(setting, faults)
     if options.agents is None:
         return measuring.play_in_processes(setting, faults)
-    addresses = [entry["address"] for entry in json.loads(options.agents.read_text())["agents"]]
+    addresses = [entry["address"] for entry in read_agents(options.agents)]
     return measuring.play_against(setting, addresses, read_token().decode(), faults, stop_agents=False)
 
 

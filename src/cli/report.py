@@ -1,6 +1,7 @@
 """Command line: bn-mappo report RUN ... --html writes one self-contained page (docs/report.md)."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def report(options: argparse.Namespace) -> None:
     from bn_mappo.analysis.html_report import find, write_page
 
     path = options.runs[0] / NAME if options.html == Path() else options.html
+    print("Reading the runs, and playing episodes for their DAGs ...", file=sys.stderr)
     print(f"Page: {write_page(find(options.runs), path, options.episodes)}")
 
 

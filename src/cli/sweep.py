@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
     single_threaded()
     machines = machines_of(options)
     from bn_mappo.core.plugins import load_plugins
+    from bn_mappo.sweep.cells import check_settings as check_cells
     from bn_mappo.sweep.plan import as_list, cells_of, parse_grid, read_sweep
     from bn_mappo.sweep.run import run_grid
     from bn_mappo.sweep.summary import SUMMARY, write_summary
@@ -82,6 +83,7 @@ def run(options: argparse.Namespace) -> None:
         return
     cells = cells_of(sweep, lengths)
     if options.list:
+        check_cells(cells, root)
         for number, cell in enumerate(cells):
             done = cell.steps_done(root) / cell.t_max
             print(f"{number:5}  {done:4.0%}  {cell.title}  {' '.join(cell.overrides)}".rstrip())

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bn_mappo.config.loading import EXAMPLE, config_names, load_layers, preset_names
 from bn_mappo.core.errors import ConfigError, fail, unknown
 from bn_mappo.core.plugins import load_plugins
+from bn_mappo.core.program import program
 from bn_mappo.core.secrets import conceal
 from bn_mappo.envs.adapters.backends import refuse_without_game
 from bn_mappo.envs.registry import env_layer, env_names
@@ -33,6 +34,8 @@ def parse(arguments: list[str]) -> CommandLine:
     parser.add_argument("--import", dest="plugins", action="append", default=[])
     options, rest = parser.parse_known_args(arguments)
     load_plugins(options.plugins)
+    plugins = [str(Path(name).resolve()) if name.endswith(".py") else name for name in options.plugins]
+    check_words(rest)
     names = {"--config": config_names("algs"), "--env-config": env_names()}
     for flag, given in (("--config", options.config), ("--env-config", options.env_config)):
         if given is None:
@@ -40,7 +43,15 @@ def parse(arguments: list[str]) -> CommandLine:
         if given not in names[flag]:
             raise unknown(flag, given, names[flag])
     check_presets(options.env_config, rest)
-    return CommandLine(options.config, options.env_config, options.plugins, rest)
+    return CommandLine(options.config, options.env_config, plugins, rest)
+
+
+def check_words(rest: list[str]) -> None:
+    """ConfigError where settings are given without the word `with`."""
+    before = rest[: rest.index("with")] if "with" in rest else rest
+    for word, previous in zip(before, ["", *before], strict=False):
+        if "=" in word and not word.startswith("-") and not previous.startswith("-"):
+            raise ConfigError(f"put the word `with` before the settings: ... with {word}")
 
 
 def check_presets(env: str, rest: list[str]) -> None:
@@ -70,9 +81,16 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help", "help", "list"):
         from bn_mappo.cli.listing import HELP, listing
 
-        if arguments[0] == "list":
-            load_plugins([])
-        print(listing() if arguments[0] == "list" else HELP)
+        if arguments[0] != "list":
+            print(HELP)
+            return 0
+        parser = argparse.ArgumentParser(prog=program("list"), description="All names, a line each.")
+        parser.add_argument("--import", dest="plugins", action="append", default=[], help="a module or file first")
+        try:
+            load_plugins(parser.parse_args(arguments[1:]).plugins)
+        except ConfigError as error:
+            fail(error, 2)
+        print(listing())
         return 0
     try:
         alg, env, plugins, rest = parse(arguments)

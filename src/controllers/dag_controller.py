@@ -24,7 +24,7 @@ from bn_mappo.core.specs import EnvInfo
 from bn_mappo.data.batch import EpisodeBatch, Field, Scheme
 from bn_mappo.modules.action_selectors import choose, gumbel_noise, kl_divergence, log_prob_of
 from bn_mappo.modules.agents.actor import Features
-from bn_mappo.modules.dag.generators import DAG, DAGGenerator, NoiseScale, StaticDAG
+from bn_mappo.modules.dag.generators import DAG, SCALES, DAGGenerator, NoiseScale, StaticDAG
 from bn_mappo.modules.dag.generators import REGISTRY as GENERATORS
 from bn_mappo.modules.dag.ops import communication, density, depth
 
@@ -69,6 +69,12 @@ class DAGMAC(BasicMAC):
             torch.manual_seed(generators["dag_init"].initial_seed())
             generator: type[DAGGenerator] = GENERATORS[chosen.name]  # type: ignore[assignment]
             dag = generator.for_team(chosen.options, info, context_shape, options.hidden_dim)
+        for key in SCALES:
+            scale = getattr(options.dag, key)
+            if key not in dag.uses and any(scale(share) != 1.0 for share in (0.0, 0.5, 1.0)):
+                form = {name: getattr(chosen.options, name, None) for name in ("permutation", "edges")}
+                words = [f"dag.generator={chosen.name}", *(f"dag.{name}={x}" for name, x in form.items() if x)]
+                raise ConfigError(f"dag.{key} is without effect with {' '.join(words)}: leave it out")
         if dag.edges_are_actions and any(options.dag.edge_noise(share) != 1.0 for share in (0.0, 0.5, 1.0)):
             raise ConfigError(f"{EDGE_ACTIONS} are drawn by their probability: dag.edge_noise must stay at 1")
         sends_obs = options.dag.parent_inputs == "actions_and_obs"

@@ -56,9 +56,16 @@ class GraphMAC(QMAC):
         self.register_buffer("edges", edges_of(options.topology, n_agents), persistent=False)  # [2, E]
 
     def exchange(self, n_edges: float) -> Exchange:
-        n_graph_edges = round(self.options.edge_share * self.edges.shape[1])
-        n_messages = 2 * self.options.message_rounds * n_graph_edges
-        return Exchange("rounds of messages along a graph", FLOAT_BYTES * n_messages * self.info.n_actions)
+        """Of the messages; the payoffs of a pair need the observations of both, and those of all choose the edges."""
+        n_floats = 2 * self.options.message_rounds * self.n_kept_edges * self.info.n_actions
+        n_floats += self.info.n_agents * self.info.obs_dim
+        return Exchange("all observations, and rounds of messages along a graph", FLOAT_BYTES * n_floats)
+
+    @property
+    def n_kept_edges(self) -> int:
+        """Edges that messages pass along."""
+        n_edges = self.edges.shape[1]
+        return max(round(self.options.edge_share * n_edges), min(1, n_edges))
 
     @property
     def n_terms(self) -> int:
@@ -86,9 +93,8 @@ class GraphMAC(QMAC):
 
     def kept_edges(self, tables: Tensor) -> Tensor:
         """Which edges messages pass along, [M, E], from payoffs [M, E, A, A]: those of the largest variance."""
-        n_kept = max(round(self.options.edge_share * tables.shape[1]), min(1, tables.shape[1]))
         score = largest_variance(tables)  # [M, E]
-        return torch.zeros_like(score).scatter(-1, score.topk(n_kept).indices, 1.0)
+        return torch.zeros_like(score).scatter(-1, score.topk(self.n_kept_edges).indices, 1.0)
 
     def of_actions(self, values: GraphValues, actions: Tensor, active: Tensor | None) -> Tensor:
         """All terms of Q_tot for actions [B, T, N], [B, T, N + E]; those of agents that have left are 0."""

@@ -1,6 +1,7 @@
 """The errors that a user can cause, each with one message: what was given, what is allowed, what to do."""
 
 import sys
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import NoReturn
@@ -22,6 +23,13 @@ class WorkerError(RunError):
     exit_status = 3
 
 
+def told(error: Exception) -> str:
+    """An error of code from outside in one line: its type, its text, and where it was raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in place)
+    return f"{type(error).__name__}: {error}" + ("" if isinstance(error, SyntaxError) else where)
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """A hint that names the nearest of the allowed words; empty if none is near."""
     match = get_close_matches(word, list(allowed), n=1, cutoff=0.6)
@@ -31,7 +39,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 def unknown(what: str, given: str, allowed: Iterable[str]) -> ConfigError:
     """The error for a name that is not among the allowed ones."""
     names = sorted(allowed)
-    return ConfigError(f"unknown {what} '{given}'.{nearest(given, names)}\nAllowed: {', '.join(names)}.")
+    return ConfigError(f"unknown {what} '{given}'.{nearest(given, names)}\nAllowed: {', '.join(names) or 'none'}.")
 
 
 def fail(error: Exception, status: int) -> NoReturn:

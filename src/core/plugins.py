@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.errors import ConfigError, told
 
 GROUP = "bn_mappo.plugins"  # entry points of installed packages; each names a module
 
@@ -22,15 +22,18 @@ def load_plugins(names: Iterable[str]) -> None:
     for name in names:
         file = Path(name)
         if name.endswith(".py") and not file.is_file():
-            raise ConfigError(f"--import {name}: there is no such file in {Path.cwd()}")
+            where = "" if file.is_absolute() else f" in {Path.cwd()}"
+            raise ConfigError(f"--import {name}: there is no such file{where}. A run needs what it was made with")
         folder = file.resolve().parent if name.endswith(".py") else Path.cwd()
         module = file.stem if name.endswith(".py") else name
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
         try:
             imported = importlib.import_module(module)
-        except ImportError as error:
-            raise ConfigError(f"--import {name}: cannot be imported: {error}") from error
+        except ConfigError:
+            raise
+        except Exception as error:  # a file of the user's may fail in any way
+            raise ConfigError(f"--import {name}: cannot be imported: {told(error)}") from error
         origin = getattr(imported, "__file__", None)
         if name.endswith(".py") and (origin is None or Path(origin).resolve() != file.resolve()):
             raise ConfigError(f"--import {name}: its name is taken by {origin or 'another module'}; rename the file")

@@ -42,4 +42,4 @@ def check_arguments(name: str, make: Callable[..., Any], env_args: dict[str, Any
         return model.model_validate(env_args).model_dump(include=set(env_args))
     except ValidationError as error:
         message = explain(error, {**env_args, **dict.fromkeys(keywords)}, prefix="env_args.")
-        raise ConfigError(f"{message}\n{name} takes: {', '.join(keywords)}.") from None
+        raise ConfigError(f"{'; '.join(message)}\n{name} takes: {', '.join(keywords)}.") from None

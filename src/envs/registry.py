@@ -3,11 +3,13 @@
 import functools
 from typing import Any
 
+import numpy as np
+
 from bn_mappo.config.loading import config_names
 from bn_mappo.config.schema import Config
-from bn_mappo.core.errors import ConfigError
+from bn_mappo.core.errors import ConfigError, told
 from bn_mappo.core.registry import Registry
-from bn_mappo.core.specs import EnvInfo
+from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.adapters.gymma import Gymma
 from bn_mappo.envs.adapters.pettingzoo import PettingZoo
 from bn_mappo.envs.adapters.starcraft2 import StarCraft2
@@ -17,6 +19,7 @@ from bn_mappo.envs.games.coordination_game import CoordinationGame
 from bn_mappo.envs.games.matrix_game import MatrixGame
 from bn_mappo.envs.games.skirmish import Skirmish
 from bn_mappo.envs.games.two_step import TwoStep
+from bn_mappo.envs.multiagentenv import MultiAgentEnv
 from bn_mappo.envs.vec_env import VecEnv
 from bn_mappo.envs.vector.batched import BatchedGame
 from bn_mappo.envs.vector.common_reward import CommonReward
@@ -91,10 +94,40 @@ def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
 
 
 def _declared(environment: Environment) -> EnvInfo:
-    """What the environment itself says of its facts."""
-    env = environment.single_factory()(0)
-    env.close()
+    """What the environment itself says of its facts; ConfigError where it is not ours, and does not do what it says."""
+    make = environment.make.func if isinstance(environment.make, functools.partial) else environment.make
+    is_ours = str(getattr(make, "__module__", "")).startswith(f"{__package__}.")
+    try:
+        env = environment.single_factory()(0)
+        try:
+            if not is_ours:
+                _check_shapes(environment.name, env)
+        finally:
+            env.close()
+    except ConfigError:
+        raise
+    except Exception as error:
+        if is_ours:
+            raise
+        raise ConfigError(f"env={environment.name} cannot be played: {told(error)}") from error
     return env.info
+
+
+def _check_shapes(name: str, env: MultiAgentEnv) -> None:
+    """ConfigError where the first episode does not begin with what EnvInfo declares."""
+    env.reset(0)
+    info = env.info
+    shown: dict[str, tuple[Array | None, str, tuple[int, ...]]] = {
+        "get_obs": (env.get_obs(), "n_agents, obs_dim", (info.n_agents, info.obs_dim)),
+        "get_state": (env.get_state(), "state_dim,", (info.state_dim,)),
+    }
+    if info.masks_actions:
+        shape_of_masks = (info.n_agents, info.n_actions)
+        shown["get_avail_actions"] = (env.get_avail_actions(), "n_agents, n_actions", shape_of_masks)
+    for method, (array, names, wanted) in shown.items():
+        shape = np.asarray(array).shape
+        if shape != wanted:
+            raise ConfigError(f"env={name}: {method}() is of shape {shape}, and EnvInfo says ({names}) = {wanted}")
 
 
 def _sums_rewards(config: Config, info: EnvInfo) -> bool:

@@ -26,7 +26,9 @@ RESERVED = {  # keys that say which run of the grid it is and where it is record
     "t_max": "--t-max, or t_max in the file",
     "local_results_path": "--output",
     **dict.fromkeys(("checkpoint_path", "load_step"), "the same command again, which resumes"),
-    **dict.fromkeys(("evaluate", "save_replay", "save_steps"), "an evaluation of a finished run by its checkpoint_path"),
+    **dict.fromkeys(
+        ("evaluate", "save_replay", "save_steps"), "an evaluation of a finished run by its checkpoint_path"
+    ),
     "report": "bn-mappo report",
 }
 

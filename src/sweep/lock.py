@@ -10,7 +10,7 @@ LOCK_FILE = ".lock"
 
 
 def take(folder: Path) -> FileLock:
-    """Keep others out of a folder until the lock is released, or this process has ended; ConfigError if one is in it."""
+    """Keep others out of a folder until the lock is released or this process has ended; ConfigError if one is in it."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_FILE, blocking=False)
     try:

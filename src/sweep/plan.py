@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bn_mappo.config.explain import explain_file
 from bn_mappo.config.reading import load_yaml
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.sweep.cells import Cell
@@ -80,7 +81,7 @@ def read_sweep(path: Path | None, given: dict[str, Any]) -> SweepFile:
     try:
         return SweepFile.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        lines = explain_file(error, SweepFile, SearchFile, Range)
         raise ConfigError("\n".join([str(path or "command line") + ":", *lines])) from None
 
 

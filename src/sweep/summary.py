@@ -9,6 +9,7 @@ import numpy as np
 from bn_mappo.analysis.comparison import Estimate, interquartile_mean
 from bn_mappo.analysis.markdown import table
 from bn_mappo.analysis.provenance import listed, provenance
+from bn_mappo.core.errors import unknown
 from bn_mappo.sweep.cells import Cell
 from bn_mappo.sweep.trainings import trainings
 
@@ -16,7 +17,10 @@ SUMMARY = "summary.md"
 
 
 def write_summary(cells: Sequence[Cell], root: Path, metric: str, folder: Path) -> str:
-    """summary.csv with the last evaluation of every finished run, and summary.md; returns the table of variants."""
+    """summary.csv with the last evaluation of every finished run, and summary.md; returns the table of variants.
+
+    ConfigError where runs have finished, and none has this metric.
+    """
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.place, cell.variant), []).append(cell)
@@ -26,6 +30,9 @@ def write_summary(cells: Sequence[Cell], root: Path, metric: str, folder: Path) 
         lines += [[place, variant, seed, f"{value:.6g}"] for seed, value in values.items()]
         estimate = interquartile_mean(np.array([*values.values()])) if values else "none"
         rows.append((estimate, [place, variant, f"{len(values)} of {len(mine)}", estimate]))
+    done = [cell for cell in cells if cell.is_done(root)]
+    if done and not lines:
+        raise unknown("--metric", metric, set(done[0].rows(root)[-1]) - {"step"})
     rows.sort(key=lambda row: -row[0].value if isinstance(row[0], Estimate) else np.inf)
     has_places = any(place for place, _ in groups)
     header = ["environment", "variant", "seeds done", f"{metric}, interquartile mean [95 %]"]

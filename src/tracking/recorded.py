@@ -14,8 +14,11 @@ from bn_mappo.tracking.metrics import METRICS_FILE, read_metrics
 
 TAIL_BYTES = 16_384  # of metrics.jsonl, in which the last value of every metric usually stands
 UNREADABLE = "UNREADABLE"
-BOOKKEEPING = ("seed", "checkpoint_path", "load_step", "local_results_path", "torch_threads", "report")
-BOOKKEEPING_PREFIXES = ("mongo_", "wandb_", "use_", "save_model")  # they do not change what is learned
+BOOKKEEPING = (  # keys that do not change what is learned
+    *("seed", "checkpoint_path", "load_step", "local_results_path", "torch_threads", "report", "plugins"),
+    *("evaluate", "test_nepisode", "test_interval", "log_interval"),
+)
+BOOKKEEPING_PREFIXES = ("mongo_", "wandb_", "use_", "save_")
 
 
 @dataclass
@@ -135,7 +138,9 @@ def group_key(run: RecordedRun) -> tuple[tuple[str, str], ...]:
 def without_continued(runs: list[RecordedRun]) -> tuple[list[RecordedRun], list[RecordedRun]]:
     """The runs that nothing among them continues, and those that a resumed run (which repeats their rows) continues."""
     continued = {run.run.get("continues") for run in runs}
-    return [run for run in runs if run.key not in continued], [run for run in runs if run.key in continued]
+    keys = [run.key if "host" in run.run else "" for run in runs]  # the library's runs have no run.json, and are whole
+    rest = [run for run, key in zip(runs, keys, strict=True) if key not in continued]
+    return rest, [run for run, key in zip(runs, keys, strict=True) if key in continued]
 
 
 def read_metrics_safely(run: RecordedRun) -> list[dict[str, Any]]:

@@ -20,7 +20,14 @@ from bn_mappo.envs.registry import get_env_info, make_vec_env
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.learners.learner import Learner
 from bn_mappo.training.acting_graph import GraphedPlayer
-from bn_mappo.training.checkpoint import check_fits, check_resumes, check_rules, find_checkpoint, read_checkpoint
+from bn_mappo.training.checkpoint import (
+    check_fits,
+    check_resumes,
+    check_rules,
+    differences_of_play,
+    find_checkpoint,
+    read_checkpoint,
+)
 from bn_mappo.training.collector import Collector
 from bn_mappo.training.memory import keep_freed_memory
 
@@ -59,6 +66,8 @@ def build(config: Config) -> Setup:
                 f"{path} was written by {before} processes that trained together, and this run has {ranks.size()}: "
                 f"resume with torchrun --nproc-per-node={before}"
             )
+    elif changed := differences_of_play(checkpoint["config"], config.values()):
+        print(f"note: evaluated with other settings than {path.parent.parent} was trained with: {', '.join(changed)}")
     check_fits(path, checkpoint["learner"]["mac"], mac.state_dict(), "weight")
     for name, network in learner.networks().items():
         check_fits(path, checkpoint["learner"].get(name, {}), network.state_dict(), f"{name} weight")

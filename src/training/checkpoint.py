@@ -11,7 +11,7 @@ import torch
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.files import write_whole
-from bn_mappo.core.nested import differences
+from bn_mappo.core.nested import differences, flatten
 
 FORMAT = 2  # 1: before the configuration had parts
 PREFIX, SUFFIX = "step_", ".pt"
@@ -84,7 +84,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
-        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint: {error}".splitlines()[0]) from error
+        raise ConfigError(f"checkpoint_path: {path} is not a checkpoint, or a broken one") from error
     if not isinstance(content, dict) or "format" not in content:
         raise ConfigError(f"checkpoint_path: {path} is not a checkpoint of this program")
     if content["format"] != FORMAT:
@@ -131,6 +131,15 @@ def check_resumes(path: Path, checkpoint: dict[str, Any], present: dict[str, Any
             f"checkpoint_path: {path} is at step {checkpoint['t_env']}, and t_max={present['t_max']}: "
             "raise t_max to go on, or add evaluate=True"
         )
+
+
+def differences_of_play(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:
+    """Settings of the games and of the policy in which an evaluation differs from the run that wrote the checkpoint."""
+    keys = ("env", "env_args", "common_reward", "agent", "dag", "epsilon", "order")
+    before, now = (flatten({key: values[key] for key in keys if key in values}) for values in (saved, present))
+    both = before.keys() & now.keys()  # a key that is younger than the run has had its default
+    changed = differences(*({key: values[key] for key in both} for values in (before, now)))
+    return [f"{key}: {json.dumps(old)} -> {json.dumps(new)}" for key, (old, new) in changed.items()]
 
 
 def describe_difference(saved: dict[str, Any], present: dict[str, Any]) -> list[str]:

@@ -34,6 +34,8 @@ def evaluate(
 ) -> dict[str, Array]:
     """Play n_episodes; returns `return`, `ep_length` and the infos of each, [n_episodes].
 
+    Of agents that act along DAGs also `dag_edges`, the mean number of edges of an episode's steps.
+
     Every game has its share of the episodes to play, so that short episodes are not counted more often than long ones.
     Deterministic in (seed, t_env): it draws from no generator of the training.
     """
@@ -44,6 +46,7 @@ def evaluate(
     stats = EpisodeStats(n_games)
     games = ActingLoop(env, mac, generators.device, derive_seed(seed, "evaluation_env", t_env))
     kept: dict[str, list[Array]] = {}
+    n_edges = np.zeros(n_games)  # in the steps of the running episodes
     while quota.any():
         step, selection = games.select(mac.draw_noise(n_games, generators, fraction, greedy), fraction)
         if observer is not None:
@@ -51,11 +54,16 @@ def evaluate(
         result = games.play(selection)
         if observer is not None:
             observer.after(result, quota > 0)
+        if selection.adjacency is not None:
+            n_edges += selection.adjacency.sum((1, 2)).cpu().numpy()
         ended = stats.add(result)
         if len(ended):
+            if selection.adjacency is not None:
+                stats.finished["dag_edges"] = [n_edges[ended] / stats.finished["ep_length"][-1]]
             counts = quota[ended] > 0
             for name, values in stats.finished.items():
                 kept.setdefault(name, []).append(values[-1][counts])
             stats.finished.clear()
             quota[ended[counts]] -= 1
+        n_edges[result.terminated | result.truncated] = 0
     return {name: np.concatenate(values) for name, values in kept.items()}

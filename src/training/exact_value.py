@@ -5,6 +5,7 @@ import torch
 
 from bn_mappo.controllers.basic_controller import MAC
 from bn_mappo.controllers.dag_controller import DAGMAC
+from bn_mappo.controllers.value_controller import QMAC
 from bn_mappo.core.seeding import Generators
 from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array, Observation
@@ -19,10 +20,11 @@ MOST_ROWS = 100_000  # states times joint actions times DAGs evaluated at once: 
 
 
 class ExactValue:
-    """The price of anarchy V_pi(mu) / max V(mu) of the stochastic policy, in environments with a tabular model.
+    """The price of anarchy V_pi(mu) / max V(mu) of the policy, in environments with a tabular model.
 
-    `test_poa` takes each state's DAG at zero noise; `test_poa_sampled_dag` averages the joint policy over DAGs drawn
-    as in training, so it is the value of the policy that explores. The discount is the game's (0.95 in the paper).
+    The policy is the stochastic one; of value-based methods the greedy one. `test_poa` takes each state's DAG at zero
+    noise, and is left out where DAGs are random by intention. `test_poa_sampled_dag` averages the joint policy over
+    DAGs drawn as in training. The discount is the game's (0.95 in the paper).
     """
 
     def __init__(self, env: VecEnv, mac: MAC, seed: int):
@@ -37,7 +39,9 @@ class ExactValue:
         if self.model is None:
             return {}
         generators = Generators(derive_seed(self.seed, "exact_value", t_env), self.mac.agent_ids.device)
-        values = {"test_poa": self.poa(joint_policy(self.mac, self.model, generators, fraction, n_dags=0))}
+        values = {}
+        if not (isinstance(self.mac, DAGMAC) and self.mac.dag.is_random):
+            values["test_poa"] = self.poa(joint_policy(self.mac, self.model, generators, fraction, n_dags=0))
         if "dag_edge_noise" in self.mac.scheme() or "dag_order_noise" in self.mac.scheme():
             sampled = joint_policy(self.mac, self.model, generators, fraction, n_dags=DAG_SAMPLES)
             values["test_poa_sampled_dag"] = self.poa(sampled)
@@ -69,7 +73,11 @@ def joint_policy(mac: MAC, model: TabularModel, generators: Generators, fraction
         batch = every_choice(mac, model.observation, actions, noise, draws)
         if isinstance(mac, DAGMAC):
             batch = batch.with_fields(**recorded_dags(mac, batch, fraction))
-        log_prob = mac.evaluate(batch, fraction, generators).log_prob.sum(-1)  # [S * draws, K]
+        if isinstance(mac, QMAC):
+            best = mac.best_actions(mac.values(batch), mac.avail_actions(batch)).view(batch["actions"].shape)
+            log_prob = (best == batch["actions"]).all(-1).float().log()  # [S * draws, K]
+        else:
+            log_prob = mac.evaluate(batch, fraction, generators).log_prob.sum(-1)
         joint += log_prob.double().exp().view(n_states, draws, -1).sum(1).T.cpu().numpy()
     return (joint / n_draws).reshape(*game.n_actions, n_states)
 

@@ -8,7 +8,7 @@ import torch
 from bn_mappo.config.loading import config_names, load_layers, load_preset, merge, overlay, preset_names
 from bn_mappo.config.schema import validate
 from bn_mappo.controllers import REGISTRY as MACS
-from bn_mappo.controllers.dag_controller import STATISTICS, DAGMAC
+from bn_mappo.controllers.dag_controller import DAGMAC, STATISTICS
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.learners import REGISTRY as LEARNERS
 from bn_mappo.modules.agents import REGISTRY as AGENTS

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from bn_mappo.benchmark.report import improvement
+from bn_mappo.benchmark.run import tune
 from bn_mappo.benchmark.scores import Outcome, Scale, by_algorithm, final_scores, scale_of
 from bn_mappo.benchmark.suites import Algorithm, Suite, Task, chosen, load_suite, suite_names
 from bn_mappo.cli.benchmark import main
 from bn_mappo.core.errors import ConfigError
+from bn_mappo.sweep.executor import Machines
 
 SUITE = """
 title: small
@@ -75,6 +77,7 @@ def test_the_report_has_every_run_and_a_second_call_trains_nothing(suite_file, t
     for name in ("curves", "profiles", "means", "improvement"):
         assert f"({name}.png)" in report and (folder / f"{name}.svg").stat().st_size > 1000
     assert "| ar_mappo | messages of parents | 12 | 8 |" in report, "one edge, actions as 3 and 2 floats"
+    assert "evaluations in the last 10% of its steps, of greedy actions." in report
     assert "`lr=0.01`" in report and "2 candidates with 1 seed that no result uses" in report
     monkeypatch.setattr("bn_mappo.sweep.local.LocalProcesses.start", lambda *_: pytest.fail("ran again"))
     assert main([*arguments, "--algorithms", "mappo"]) == 0
@@ -101,7 +104,7 @@ def test_tuning_tries_every_candidate_on_seeds_of_its_own(suite_file, tmp_path):
         (["--algorithms", "mapo"], "mappo"),
         (["--tasks", "alhoa"], "aloha"),
         (["--seeds", "0"], "at least 1"),
-        (["--first-seed", "-1"], "from 0 on"),
+        (["--first-seed", "-1"], "from 0 to 4294967295"),
     ],
 )
 def test_a_mistake_costs_nothing(arguments, message, tmp_path, capsys):
@@ -189,3 +192,31 @@ def test_some_algorithms_and_tasks_of_a_suite():
     assert [a.name for a in suite.algorithms] == ["mappo", "qmix"] and [t.name for t in suite.tasks] == ["aloha"]
     with pytest.raises(ConfigError, match="two_step"):
         chosen(load_suite("micro"), None, ["twostep"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds: 2", "sedes: 2", "Did you mean 'seeds'?"),
+        ("    t_max: 160", "    t_maxx: 160", "Did you mean 't_max'?"),
+        (SUITE[SUITE.index("algorithms:") : SUITE.index("tuning:")], "algorithms: {}\n", "algorithms"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_met_before_anything_starts(old, new, message, tmp_path, capsys):
+    path = tmp_path / "mistaken.yaml"
+    path.write_text(SUITE.replace(old, new, 1))
+    assert main(["--suite", str(path), "--output", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_trials_keep_the_settings_that_make_their_algorithm_what_it_is(tmp_path, monkeypatch):
+    text = SUITE.replace("bn_mappo: {config: bn_mappo,", "full: {config: bn_mappo, settings: [dag.generator=full],")
+    (tmp_path / "suite.yaml").write_text(text)
+    tried = []
+    monkeypatch.setattr("bn_mappo.benchmark.run.run_grid", lambda cells, *_: tried.extend(cells) or [])
+    tune(load_suite(str(tmp_path / "suite.yaml")), 1.0, tmp_path, Machines(1))
+    mine = [cell for cell in tried if cell.variant.startswith("full_")]
+    assert len(mine) == 4 and all("dag.generator=full" in cell.overrides for cell in mine)
+    assert {cell.overrides[-1] for cell in mine if cell.place == "climbing"} == {"lr=0.01"}, (
+        "what a task needs counts most"
+    )

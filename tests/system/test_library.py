@@ -171,7 +171,7 @@ def test_an_environment_from_a_file_trains_resumes_and_is_analysed(tmp_path, run
     names = ["--import", "plugin.py", "--config=bn_mappo", "--env-config=plugin_game", "with", f"runner={runner}"]
     words = [*TINY, "batch_size_run=2", "env_args.bonus=2.0", "dag.generator=full", f"report={runner == 'episode'}"]
     out = run_python(MAIN, *names, *words, cwd=tmp_path)
-    assert re.search(r"-> +10\.00", out) and "--import=plugin.py" in out
+    assert re.search(r"-> +10\.00", out) and f"--import={tmp_path / 'plugin.py'}" in out
     run = "results/sacred/bn_mappo/plugin_game/1"
     run_python(MAIN, *names, *words, f"checkpoint_path={run}", "t_max=960", cwd=tmp_path)
     if runner == "episode":
@@ -292,3 +292,23 @@ def test_the_wheel_works_in_an_empty_environment(tmp_path):
     assert "bn-mappo --config=bn_mappo --env-config=aloha with checkpoint_path=" in out, "commands as they were called"
     assert "bn_mappo/aloha/1" in run(command, "runs", "list")
     assert "test return" in run(python, "-c", readme_example())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("np.zeros((2, 1), dtype", "np.zeros((2, 3), dtype", "get_obs() is of shape (2, 3)"),
+        ("    def get_state(self):", "    def get_stat(self):", "abstract method"),
+        ("        return np.zeros(1, dtype", "        return np.zeros(1 / 0, dtype", "ZeroDivisionError"),
+        ("import bn_mappo.api", "import bn_mappo.api as", "SyntaxError"),
+        ("import bn_mappo.api", "import no_such_module", "no_such_module"),
+    ],
+)
+def test_a_mistake_in_code_of_the_user_is_one_message_before_anything_starts(old, new, message, tmp_path):
+    assert old in PLUGIN
+    (tmp_path / "plugin.py").write_text(PLUGIN.replace(old, new, 1))
+    words = [sys.executable, str(MAIN), "--import", "plugin.py", "--config=mappo", "--env-config=plugin_game"]
+    process = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert process.returncode == 2 and message in process.stderr, process.stderr
+    assert "Traceback" not in process.stderr and process.stderr.count("\n") <= 2
+    assert not (tmp_path / "results").exists()

@@ -120,7 +120,7 @@ def test_a_wrong_setting_is_met_before_anything_starts(tmp_path):
         (["--preset", "papr"], "paper"),
         (["--seeds", "0"], "at least 1"),
         (["--workers", "-1"], "--processes -1: give a number of at least 1"),
-        (["--first-seed", "-1"], "from 0 on"),
+        (["--first-seed", "-1"], "from 0 to 4294967295"),
         (["--with", "gamma"], "KEY=VALUE"),
         (["--with", "gama=0.5"], "gamma"),
         (["--with", "dag.generator=full"], "the figure sets it itself"),

@@ -146,6 +146,10 @@ def test_evaluation_of_a_checkpoint(tmp_path, monkeypatch, capsys):
     assert not (RUNS / "2" / "checkpoints").exists()
     result = json.loads((RUNS / "2" / "run.json").read_text())["result"]
     assert result["test_return_low"] <= result["test_return_mean"] <= result["test_return_high"]
+    assert "other settings" not in output
+    in_process(f"checkpoint_path={RUNS / '1'}", "evaluate=True", "env_args.episode_limit=8")
+    assert "note: evaluated with other settings" in (output := capsys.readouterr().out)
+    assert "env_args.episode_limit: 7 -> 8" in output
 
 
 @pytest.mark.slow

@@ -337,6 +337,7 @@ def test_the_command_line_counts_more_than_the_file(tmp_path):
         (["--config", "mappo", "--env-config", "aloha", "--seeds", "0"], "at least 1"),
         (["--config", "mappo", "--env-config", "aloha", "--index", "7"], "runs 0 to 4"),
         (["--config", "mappo", "--env-config", "aloha", "--retries", "-1"], "at least 0"),
+        (["--config", "mappo", "--env-config", "aloha", "--grid", "lrr=1,2", "--list"], "'lr'"),
         (["--config", "mappo", "--env-config", "aloha", "--with", "seed=5"], "Use --seeds and --first-seed"),
         (["--config", "mappo", "--env-config", "aloha", "--grid", "t_max=5,6"], "Use --t-max"),
         (["--config", "mappo", "--env-config", "aloha", "--first-seed", "4294967296"], "4294967295"),

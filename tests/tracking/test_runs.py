@@ -95,6 +95,12 @@ def test_a_resumed_run_is_not_drawn_twice(results, capsys):
     assert status == 0 and "left out, for a resumed run repeats their rows: toy/none/1" in out and "3 seeds" in out
 
 
+def test_evaluations_have_no_curve_and_lend_no_labels(results, capsys):
+    record("results", 9, config={"seed": 0, "lr": 0.1, "evaluate": True, "save_replay": True, "gamma": 0.5})
+    out = run(capsys, "plot", "--status", "completed")[1]
+    assert "lr=0.1: 3 seeds" in out and "gamma" not in out and "save_replay" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

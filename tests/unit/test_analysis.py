@@ -123,6 +123,14 @@ def test_unavailable_actions_and_memory(exact, toys):
     assert np.isfinite(result.edges).all() and (result.agents >= 0).all() and result.agents.max() > 0
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_actor_that_reads_sets(exact):
+    """Its features are several tensors, with the codes of enemies and allies."""
+    config, mac = trained(2, "skirmish", env_args__map_name="2m_vs_1z", dag__generator="full")
+    result = measure(mac, states_of(config, mac, 4), Generators(0), exact=exact)
+    assert np.isfinite(result.edges).all() and (result.agents >= 0).all() and result.agents.max() > 0
+
+
 @pytest.mark.parametrize("is_greedy", [True, False])
 @pytest.mark.parametrize("generator", ["full", "learned", "random"])
 def test_no_loss_is_the_plain_policy_bit_for_bit_and_full_loss_is_the_empty_dag(generator, is_greedy):

@@ -64,3 +64,18 @@ def test_only_games_with_a_table_and_policies_without_memory_have_a_poa():
     for config in (make_config("mappo", agent="rnn", **SETTINGS), make_config("mappo")):
         mac = train_updates(config, 1)[0].mac
         assert ExactValue(make_vec_env(config, 1, "test"), mac, 0)(0, 0.0) == {}
+
+
+def test_value_based_policies_are_valued_as_they_are_evaluated():
+    """Greedily, whatever they explore: the exact value of the joint action that each state's values prefer."""
+    config = make_config("vdn", **{**SETTINGS, "epsilon": 1.0, "batch_size": 2})
+    setup, *_ = train_updates(config, 2)
+    model = make_vec_env(config, 1, "test").tabular_model()
+    joint = joint_policy(setup.mac, model, Generators(0, torch.device("cpu")), 0.0, 0)  # [2, 2, 2, 8]
+    assert set(np.unique(joint)) == {0.0, 1.0} and (joint.sum((0, 1, 2)) == 1).all()
+
+
+def test_random_dags_have_no_mode_to_be_valued():
+    config = make_config("ar_mappo", **SETTINGS)
+    setup, *_ = train_updates(config, 1)
+    assert set(ExactValue(make_vec_env(config, 1, "test"), setup.mac, 0)(0, 0.0)) == {"test_poa_sampled_dag"}

@@ -173,4 +173,6 @@ def test_a_resumed_run_plays_other_games_than_the_first():
     _, collector = make_rollout(make_config("mappo", "gymma", runner="episode", batch_size_run=4))
     first = collector.games.observation.obs.copy()
     assert not collector.load_state_dict(collector.state_dict(), seed=7)
-    assert not any(np.array_equal(ours, theirs) for ours, theirs in zip(collector.games.observation.obs, first, strict=True))
+    assert not any(
+        np.array_equal(ours, theirs) for ours, theirs in zip(collector.games.observation.obs, first, strict=True)
+    )

@@ -101,8 +101,16 @@ def test_several_runs_become_curves_and_statistics(tmp_path):
     read = Page(write_page(runs, tmp_path / "page.html", 1))
     rows = read.text.replace("\n", " ")
     assert "P(" in rows and "0 [0, 0]" in rows  # no seed of empty beats one of full
+    assert "fewer than 4 seeds a side decide nothing" in rows
     assert "Statistics" in rows and "0.25" in rows and "interquartile mean" in rows
     assert all(f"full_{seed}" in rows for seed in range(3)) and "(3 seeds)" in read.scripts
+
+
+def test_a_seed_that_was_run_twice_counts_once(tmp_path):
+    for number, score in enumerate((1.0, 2.0)):
+        save_run(tmp_path / str(number), 3, score, has_checkpoint=False)
+    (values,) = last_scores(find([tmp_path])).values()
+    assert len(values) == 1
 
 
 def test_a_run_without_checkpoint_or_edges_says_so(tmp_path):

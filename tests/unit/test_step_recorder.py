@@ -65,9 +65,10 @@ def test_every_step_of_the_counted_episodes_is_there_once_and_in_order(tmp_path)
     assert len(episodes["return"]) == 7
     np.testing.assert_array_equal(np.bincount(facts["episode"]), episodes["ep_length"])
     for number in range(7):
-        np.testing.assert_array_equal(
-            facts["step"][facts["episode"] == number], np.arange(episodes["ep_length"][number])
-        )
+        own = facts["episode"] == number
+        np.testing.assert_array_equal(facts["step"][own], np.arange(episodes["ep_length"][number]))
+        edges = facts["adjacency"][own].sum((1, 2)).mean()
+        assert episodes["dag_edges"][number] == pytest.approx(edges), "the evaluation counts the same edges"
     before_last = np.append(np.diff(facts["episode"]) > 0, True)
     assert (3 - facts["is_alive"][before_last].sum(-1) <= episodes["dead_allies"]).all()
     with np.load(write_steps(facts, episodes, tmp_path)) as file:

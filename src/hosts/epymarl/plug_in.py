@@ -1,6 +1,7 @@
 """Command line: bn-mappo plug-in --epymarl PATH puts bn_mappo into an EPyMARL checkout, --remove takes it out."""
 
 import argparse
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     except (ConfigError, OSError) as error:
         fail(error, 2)
     print("\n".join(written))
-    print(f"Now train:\n  cd {checkout.root}\n  {options.python} {EXAMPLE}")
+    print(f"Now train:\n  cd {shlex.quote(str(checkout.root))}\n  {shlex.quote(options.python)} {EXAMPLE}")
     return 0
 
 

@@ -26,6 +26,7 @@ class DistanceDAG(DAGGenerator):
     """
 
     Options = DistanceOptions
+    uses = frozenset()
     parent: Tensor
     child: Tensor
     entries: Tensor

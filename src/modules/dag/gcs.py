@@ -38,6 +38,7 @@ class GCSDAG(DAGGenerator):
     Options = GCSOptions
     records_order = True  # it follows from the recorded edges, in N rounds
     edges_are_actions = True
+    uses = frozenset({"edge_noise"})  # which has to be 1
     others: Tensor
 
     def __init__(

@@ -41,6 +41,9 @@ class NoiseScale(NamedTuple):
     order: float
 
 
+SCALES = ("temperature", "edge_noise", "order_noise")
+
+
 class DAGGenerator(nn.Module):
     """DAG = generator(context, noise). Draws its noise apart, so that a recorded one can be replayed.
 
@@ -54,6 +57,7 @@ class DAGGenerator(nn.Module):
     order_is_action = False  # True: the order has a probability, and is learned by policy gradient
     edges_are_actions = False  # True: so have the edges; then `forward` takes `recorded_edges` too
     is_random = False  # True: its noise is the policy, in greedy evaluation too; else zero noise is its mode
+    uses = frozenset(SCALES)  # which of these keys of the section `dag` it depends on
 
     @classmethod
     def for_team(cls, options: Any, info: EnvInfo, context_shape: ContextShape, hidden_dim: int) -> "DAGGenerator":
@@ -83,6 +87,7 @@ class DAGGenerator(nn.Module):
 class StaticDAG(DAGGenerator):
     """One given graph, whatever the context."""
 
+    uses = frozenset()
     adjacency: Tensor
     order: Tensor
 
@@ -136,6 +141,7 @@ class RandomDAG(DAGGenerator):
 
     Options = RandomOptions
     is_random = True
+    uses = frozenset()
 
     def __init__(self, options: RandomOptions, n_agents: int, context_shape: ContextShape, hidden_dim: int):
         super().__init__()
@@ -219,6 +225,9 @@ class LearnedDAG(DAGGenerator):
             self.orders = SinkhornOrders(n_agents, context_shape, hidden_dim, options.sinkhorn_iterations)
         elif options.permutation == "plackett_luce":
             self.orders = PlackettLuceOrders(n_agents, context_shape, hidden_dim)
+        is_relaxed = options.permutation == "gumbel_sinkhorn"
+        of_edges = {"edge_noise"} if self.edges_are_actions else {"edge_noise", "temperature"}
+        self.uses = frozenset(of_edges | ({"order_noise", "temperature"} if is_relaxed else set()))
         self.records_order = self.orders is not None
         self.order_is_action = self.orders is not None and self.orders.is_action
         self.register_buffer("upper", torch.ones(n_agents, n_agents).triu(1), persistent=False)  # [N, N]
