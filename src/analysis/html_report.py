@@ -24,6 +24,7 @@ from bn_mappo.analysis.study_files import TEMPLATES
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.extras import load
 from bn_mappo.core.files import write_whole
+from bn_mappo.core.named_runs import named_folder, near_runs
 from bn_mappo.core.nested import flatten
 from bn_mappo.core.secrets import mask
 from bn_mappo.core.specs import Array
@@ -62,9 +63,10 @@ class Section(NamedTuple):
 def find(given: Sequence[Path]) -> list[RecordedRun]:
     """The runs in these folders: each is a run, or holds some at any depth. ConfigError where there is none."""
     folders: list[Path] = []
-    for path in given:
+    for name in given:
+        path = named_folder(name)
         if not path.is_dir():
-            raise ConfigError(f"{path}: there is no such folder")
+            raise ConfigError(f"{name}: there is no such folder{near_runs(str(name))}")
         inside = sorted(file.parent for file in path.rglob(METRICS_FILE))
         if not inside:
             raise ConfigError(f"{path}: no run is recorded here (no {METRICS_FILE}, here or below)")

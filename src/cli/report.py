@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bn_mappo.core.errors import ConfigError, fail
+from bn_mappo.core.named_runs import named_folder
 from bn_mappo.core.program import program
 
 DESCRIPTION = """One HTML page that needs no other file and no network. Of one run: its learning curves, its DAG step by
@@ -32,7 +33,7 @@ def report(options: argparse.Namespace) -> None:
         raise ConfigError(f"--episodes {options.episodes}: give at least 1")
     from bn_mappo.analysis.html_report import find, write_page
 
-    path = options.runs[0] / NAME if options.html == Path() else options.html
+    path = named_folder(options.runs[0]) / NAME if options.html == Path() else options.html
     print("Reading the runs, and playing episodes for their DAGs ...", file=sys.stderr)
     print(f"Page: {write_page(find(options.runs), path, options.episodes)}")
 

@@ -11,6 +11,7 @@ import torch
 
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.files import write_whole
+from bn_mappo.core.named_runs import named_folder, near_runs
 from bn_mappo.core.nested import differences, flatten
 
 FORMAT = 2  # 1: before the configuration had parts
@@ -59,9 +60,9 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 
 def find_checkpoint(given: str, load_step: int) -> Path:
     """The checkpoint that checkpoint_path and load_step mean: a file, or the latest (or a named) one of a run."""
-    path = Path(given)
+    path = named_folder(Path(given))
     if not path.exists():
-        raise ConfigError(f"checkpoint_path={given}: there is no such file or folder")
+        raise ConfigError(f"checkpoint_path={given}: there is no such file or folder{near_runs(given)}")
     if path.is_file():
         return path
     found = list(path.rglob(f"{PREFIX}*{SUFFIX}"))

@@ -19,7 +19,7 @@ from bn_mappo.learners.ppo_learner import PPOLearner
 from bn_mappo.tracking.metrics import read_metrics
 from bn_mappo.training.checkpoint import find_checkpoint, read_checkpoint
 from bn_mappo.training.collector import Collector
-from helpers import MAIN
+from helpers import MAIN, run_main
 
 SETTINGS = [
     "report=False",
@@ -150,6 +150,10 @@ def test_evaluation_of_a_checkpoint(tmp_path, monkeypatch, capsys):
     in_process(f"checkpoint_path={RUNS / '1'}", "evaluate=True", "env_args.episode_limit=8")
     assert "note: evaluated with other settings" in (output := capsys.readouterr().out)
     assert "env_args.episode_limit: 7 -> 8" in output
+    in_process("checkpoint_path=bn_mappo/aloha/1", "evaluate=True")  # the name by which runs are listed
+    assert "5 episodes, greedy policy" in capsys.readouterr().out
+    status, _, error = run_main([*CONFIG, "checkpoint_path=bn_mappo/aloah/1", "evaluate=True"], capsys)
+    assert status == 2 and "Did you mean 'bn_mappo/aloha/1'?" in error
 
 
 @pytest.mark.slow
