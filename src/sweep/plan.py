@@ -35,6 +35,8 @@ class Range(Section):
         has_bounds = self.low is not None and self.high is not None
         if has_bounds == (self.choices is not None) or (self.low is None) != (self.high is None):
             raise ValueError("give either low and high, or choices")
+        if self.choices == []:
+            raise ValueError("choices needs at least one")
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
         if self.log and (self.low is None or self.low <= 0):

@@ -48,8 +48,11 @@ def search(sweep: SweepFile, t_max: int, root: Path, make_executor: Callable[[],
     optuna, wanted = load("optuna"), sweep.search
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the Sobol sampler
-    first = sample_cell(sweep, {key: middle(bounds) for key, bounds in wanted.space.items()}, 0, t_max)
-    first.settings()  # a mistake is met before anything starts
+    some = {key: ends(bounds)[0] for key, bounds in wanted.space.items()}
+    first = sample_cell(sweep, some, 0, t_max)
+    for key, bounds in wanted.space.items():  # a mistake is met before anything starts
+        for value in ends(bounds):
+            sample_cell(sweep, {**some, key: value}, 0, t_max).settings()
     with take(root):
         study = make_study(optuna, wanted, sweep.first_seed, root)
         check_search(sweep, first, root, has_values=any(trial.value is not None for trial in study.trials))
@@ -151,12 +154,12 @@ def suggest(trial: Any, key: str, bounds: Range) -> Any:
     return trial.suggest_float(key, bounds.low, bounds.high, log=bounds.log)
 
 
-def middle(bounds: Range) -> Any:
-    """Some value of a range."""
+def ends(bounds: Range) -> list[Any]:
+    """The two ends of a range, or all choices."""
     if bounds.choices is not None:
-        return bounds.choices[0]
-    assert bounds.low is not None
-    return round(bounds.low) if bounds.integer else bounds.low
+        return bounds.choices
+    assert bounds.low is not None and bounds.high is not None
+    return [round(bounds.low), round(bounds.high)] if bounds.integer else [bounds.low, bounds.high]
 
 
 def sample_cell(sweep: SweepFile, settings: dict[str, Any], number: int, t_max: int) -> Cell:

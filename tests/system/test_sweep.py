@@ -357,6 +357,9 @@ def test_a_mistake_costs_nothing(arguments, message, tmp_path, capsys):
         ("lr: {low: 0, high: 1, log: true}", "above 0"),
         ("lr: {lo: 0, high: 1}", "lo"),
         ("lrr: {choices: [1]}", "lr"),
+        ("lr: {choices: []}", "at least one"),
+        ("gamma: {low: 0.5, high: 2}", "gamma=2"),
+        ("agent: {choices: [mlp, mpl]}", "'mlp'"),
     ],
 )
 def test_a_mistake_in_a_search_is_named(section, message, tmp_path, capsys):
