@@ -63,6 +63,19 @@ def check_presets(env: str, rest: list[str]) -> None:
             raise unknown(f"preset of {env} (nor KEY=VALUE, nor a file)", word, preset_names(env))
 
 
+def unknown_flag(rest: list[str]) -> ConfigError | None:
+    """The error for the first --flag that neither we nor Sacred know; None where there is none."""
+    from sacred.experiment import gather_command_line_options
+
+    known = ["--config", "--env-config", "--import", *(option.get_flag() for option in gather_command_line_options())]
+    for word in rest[: rest.index("with")] if "with" in rest else rest:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and flag not in known:
+            hint = "Settings stand behind the word `with`, as KEY=VALUE."
+            return ConfigError(f"{unknown('option', flag, known)}\n{hint}")
+    return None
+
+
 @contextmanager
 def silenced_unless_first() -> Iterator[None]:
     """Of several processes that train together, the first one tells how it goes."""
@@ -108,7 +121,7 @@ def main(arguments: list[str]) -> int:
         sys.exit(128 + (interrupt.args[0] if interrupt.args else 2))
     except SystemExit as stop:
         if isinstance(stop.code, str):  # the usage text of Sacred's command line
-            fail(ConfigError(stop.code), 2)
+            fail(unknown_flag(rest) or ConfigError(stop.code), 2)
         if stop.code == 1 and experiment.current_run is None:  # Sacred met the mistake, and has printed it
             sys.exit(2)
         raise

@@ -100,7 +100,8 @@ MISTAKES = [
     (ALOHA, "with papr", ["preset of aloha", "'papr'", "'paper'"]),
     (ALOHA, "with lr=0.1 no_such_thing", ["no_such_thing", "Allowed: paper"]),
     (ALOHA, "with entropy_coef.strat=0.1", ["entropy_coef.strat", "'start'"]),
-    (ALOHA, "--no-such-flag", ["Usage"]),
+    (ALOHA, "--no-such-flag", ["unknown option '--no-such-flag'", "--beat-interval"]),
+    (ALOHA, "--t-max=100", ["unknown option '--t-max'", "behind the word `with`"]),
 ]
 
 
