@@ -1,5 +1,6 @@
 """What several tests need: a configuration from overrides, and everything that stands on it."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,12 @@ def train_updates(config: Config, n_updates: int) -> tuple[Setup, Collector, lis
         statistics.append({name: float(value) for name, value in setup.learner.train(batch, clock.fraction).items()})
         clock.advance(batch.batch_size * batch.n_steps)
     return setup, rollout, statistics, batch
+
+
+def hear_signals() -> None:
+    """For a new process: signals that this one was told to ignore, as under nohup, have their usual effect again."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run_main(arguments: list[str], captured: Any) -> tuple[int, str, str]:

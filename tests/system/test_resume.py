@@ -19,7 +19,7 @@ from bn_mappo.learners.ppo_learner import PPOLearner
 from bn_mappo.tracking.metrics import read_metrics
 from bn_mappo.training.checkpoint import find_checkpoint, read_checkpoint
 from bn_mappo.training.collector import Collector
-from helpers import MAIN, run_main
+from helpers import MAIN, hear_signals, run_main
 
 SETTINGS = [
     "report=False",
@@ -45,7 +45,8 @@ RUNS = Path("results/sacred/bn_mappo/aloha")
 
 def start(*arguments: str, **options) -> subprocess.Popen:
     command = [sys.executable, str(MAIN), *CONFIG, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, preexec_fn=hear_signals, **pipes, **options)
 
 
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:

@@ -23,7 +23,7 @@ from bn_mappo.sweep.lock import take
 from bn_mappo.sweep.node import Courier, pack, unpack
 from bn_mappo.sweep.plan import cells_of, parse_grid, read_sweep
 from bn_mappo.sweep.run import run_cells, run_grid
-from helpers import MAIN
+from helpers import MAIN, hear_signals
 
 SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8", "segment_length=20")
 OFTEN = (*SMALL, "save_model_interval=400", "test_interval=400")
@@ -121,7 +121,8 @@ def test_the_end_of_a_sweep_lets_its_runs_write_checkpoints(number, tmp_path):
     """Ctrl-C and a closed terminal signal all processes of the group; a kill leaves the runs without their parent."""
     words = ["--config", "bn_mappo", "--env-config", "coordination_game", "--t-max", "1000000", "--seeds", "1"]
     words += ["--processes", "1", "--output", str(tmp_path), "--with", *SMALL, "save_model_interval=1000000"]
-    sweep = subprocess.Popen([sys.executable, str(MAIN), "sweep", *words], start_new_session=True)
+    command = [sys.executable, str(MAIN), "sweep", *words]
+    sweep = subprocess.Popen(command, start_new_session=True, preexec_fn=hear_signals)
     cell = Cell("bn_mappo", 0, "bn_mappo", "coordination_game", 1_000_000)
     deadline = time.time() + 120
     while not cell.steps_done(tmp_path / "runs"):
