@@ -166,7 +166,7 @@ def _compared(x: str, y: str, found: Contest) -> tuple[str, ...]:
 def last_scores(runs: Sequence[RecordedRun]) -> dict[str, Array]:
     """The last test return of every seed [n], by configuration; of a seed that was run twice, the longer run's."""
     groups: dict[Any, dict[Any, tuple[int, float]]] = {}
-    for run in without_continued(list(runs))[0]:
+    for run in without_continued([run for run in runs if not run.config.get("evaluate")])[0]:
         steps, values = series(read_metrics(run.folder), METRIC)
         if values:
             of_seed, seed = groups.setdefault(group_key(run), {}), run.config.get("seed")

@@ -77,9 +77,9 @@ def describe(name: str, env_args: dict[str, Any]) -> dict[str, str]:
 
 
 def get_env_info(config: Config) -> EnvInfo:
-    """The facts of the configured environment; checks its arguments and the runner, starts nothing."""
+    """The facts of the configured environment; checks its arguments, the runner, and how one not ours begins."""
     RUNNERS[config.runner]
-    info = _declared(get_environment(config.env, config.env_args))
+    info = _declared(get_environment(config.env, config.env_args), begins=True)
     return info._replace(n_rewards=1) if _sums_rewards(config, info) else info
 
 
@@ -93,20 +93,23 @@ def make_vec_env(config: Config, batch_size: int, purpose: str) -> VecEnv:
     return CommonReward(env, config.reward_scalarisation == "mean") if sums_rewards else env
 
 
-def _declared(environment: Environment) -> EnvInfo:
-    """What the environment itself says of its facts; ConfigError where it is not ours, and does not do what it says."""
+def _declared(environment: Environment, begins: bool = False) -> EnvInfo:
+    """What the environment itself says of its facts.
+
+    ConfigError where one that is not ours cannot be made or, with `begins`, begins an episode with other shapes.
+    """
     make = environment.make.func if isinstance(environment.make, functools.partial) else environment.make
     is_ours = str(getattr(make, "__module__", "")).startswith(f"{__package__}.")
     try:
         env = environment.single_factory()(0)
         try:
-            if not is_ours:
+            if begins and not is_ours:
                 _check_shapes(environment.name, env)
         finally:
             env.close()
     except ConfigError:
         raise
-    except Exception as error:
+    except Exception as error:  # code of the user's may fail in any way
         if is_ours:
             raise
         raise ConfigError(f"env={environment.name} cannot be played: {told(error)}") from error

@@ -137,8 +137,8 @@ def group_key(run: RecordedRun) -> tuple[tuple[str, str], ...]:
 
 def without_continued(runs: list[RecordedRun]) -> tuple[list[RecordedRun], list[RecordedRun]]:
     """The runs that nothing among them continues, and those that a resumed run (which repeats their rows) continues."""
-    continued = {run.run.get("continues") for run in runs}
-    keys = [run.key if "host" in run.run else "" for run in runs]  # the library's runs have no run.json, and are whole
+    continued = {run.run.get("continues") for run in runs} - {None}
+    keys = [run.key if "host" in run.run else None for run in runs]  # the library's runs have no run.json
     rest = [run for run, key in zip(runs, keys, strict=True) if key not in continued]
     return rest, [run for run, key in zip(runs, keys, strict=True) if key in continued]
 

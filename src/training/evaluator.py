@@ -58,12 +58,13 @@ def evaluate(
             n_edges += selection.adjacency.sum((1, 2)).cpu().numpy()
         ended = stats.add(result)
         if len(ended):
-            if selection.adjacency is not None:
-                stats.finished["dag_edges"] = [n_edges[ended] / stats.finished["ep_length"][-1]]
-            counts = quota[ended] > 0
-            for name, values in stats.finished.items():
-                kept.setdefault(name, []).append(values[-1][counts])
+            facts = {name: values[-1] for name, values in stats.finished.items()}
             stats.finished.clear()
+            if selection.adjacency is not None:
+                facts["dag_edges"] = n_edges[ended] / facts["ep_length"]
+            counts = quota[ended] > 0
+            for name, values in facts.items():
+                kept.setdefault(name, []).append(values[counts])
             quota[ended[counts]] -= 1
         n_edges[result.terminated | result.truncated] = 0
     return {name: np.concatenate(values) for name, values in kept.items()}

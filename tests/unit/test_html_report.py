@@ -111,6 +111,11 @@ def test_a_seed_that_was_run_twice_counts_once(tmp_path):
         save_run(tmp_path / str(number), 3, score, has_checkpoint=False)
     (values,) = last_scores(find([tmp_path])).values()
     assert len(values) == 1
+    evaluation = save_run(tmp_path / "2", 4, 3.0, has_checkpoint=False)
+    config = json.loads((evaluation / "config.json").read_text())
+    (evaluation / "config.json").write_text(json.dumps({**config, "evaluate": True}))
+    (values,) = last_scores(find([tmp_path])).values()
+    assert len(values) == 1, "an evaluation is no run of its own"
 
 
 def test_a_run_without_checkpoint_or_edges_says_so(tmp_path):
