@@ -43,8 +43,8 @@ def check_settings(words: Sequence[str]) -> None:
 def raise_if_failed(failed: "Sequence[Cell]", runs: Path) -> None:
     """RunError that names the runs of a grid that failed."""
     if failed:
-        names = ", ".join(f"{cell.place} {cell.variant} seed {cell.seed}".strip() for cell in failed)
-        raise RunError(f"{len(failed)} runs failed ({names}); see log.txt in their folders under {runs}")
+        why = [f"{cell.place} {cell.variant} seed {cell.seed}: {cell.last_words(runs)}".strip() for cell in failed]
+        raise RunError("\n  ".join([f"{len(failed)} runs failed; see log.txt in their folders under {runs}", *why]))
 
 
 def add_grid(parser: argparse.ArgumentParser, first_seed: int | None = 0, meaning: str = "0") -> None:

@@ -1,6 +1,6 @@
 """One run of a sweep: its settings, its command line, and what is recorded of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from sacred.arg_parser import get_config_updates
 
 from bn_mappo.config.loading import check_keys, default_values, load_layers, load_preset, merge, overlay
@@ -18,9 +19,10 @@ from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.registry import describe, env_layer, fill_env_args
 from bn_mappo.tracking.files import read_json
 from bn_mappo.tracking.metrics import has_rows, read_metrics
+from bn_mappo.training.build import make_parts
 from bn_mappo.training.checkpoint import checkpoints
 
-CELL_FILE = "settings.json"
+CELL_FILE, LOG_FILE = "settings.json", "log.txt"
 RESERVED = {  # keys that say which run of the grid it is and where it is recorded, and what to give instead
     "seed": "--seeds and --first-seed",
     "t_max": "--t-max, or t_max in the file",
@@ -73,6 +75,12 @@ class Cell:
         for folder in self.run_folders(root):
             files |= checkpoints(folder)
         return dict(sorted(files.items()))
+
+    def last_words(self, root: Path) -> str:
+        """The last line that its runs have written, which tells why one failed."""
+        log = self.folder(root) / LOG_FILE
+        lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing was written")
 
     def rows(self, root: Path) -> list[dict[str, Any]]:
         """All that its latest run has logged."""
@@ -127,6 +135,18 @@ def _settings_without_seed(cell: Cell) -> dict[str, Any]:
     settled = settle(values).values
     validate(settled)
     return settled
+
+
+def check_parts(cells: Iterable[Cell]) -> None:
+    """ConfigError where an environment cannot be made here, or networks and learner do not go with it.
+
+    Networks are made on the CPU: runs of a cluster may have a GPU that this machine has not.
+    """
+    for cell in {replace(cell, seed=0): cell for cell in cells}.values():
+        try:
+            make_parts(validate(cell.settings()), torch.device("cpu"))
+        except ConfigError as error:
+            raise ConfigError(f"{Path(cell.place, cell.variant)}: {error}") from None
 
 
 def check_settings(cells: Sequence[Cell], root: Path) -> None:

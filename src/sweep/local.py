@@ -6,7 +6,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bn_mappo.core.threads import single_threaded, usable_cores
-from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.cells import LOG_FILE, Cell
 from bn_mappo.sweep.executor import Ended
 from bn_mappo.sweep.worker import PRELOADED, run_words
 
@@ -23,7 +23,7 @@ class LocalProcesses:
 
     def start(self, cell: Cell, root: Path) -> None:
         """Start or resume a run; its output is appended to `log.txt` in its folder."""
-        target = (cell.words(root), cell.folder(root) / "log.txt", max(usable_cores() // self.slots, 1))
+        target = (cell.words(root), cell.folder(root) / LOG_FILE, max(usable_cores() // self.slots, 1))
         process = self.context.Process(target=run_words, args=target, name=cell.title)
         process.start()
         self.running[cell] = process

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bn_mappo.core.files import write_whole
-from bn_mappo.sweep.cells import Cell
+from bn_mappo.sweep.cells import LOG_FILE, Cell
 from bn_mappo.sweep.worker import status_of_words
 
 SECONDS_BETWEEN_COPIES = 3.0
@@ -38,13 +38,13 @@ def run_cell(cell: dict[str, Any], place: Place, fetch: Callable[[], dict[str, b
     own = Cell(**cell)
     if is_shared(place):
         root = Path(place.root)
-        return status_of_words(own.words(root), own.folder(root) / "log.txt")
+        return status_of_words(own.words(root), own.folder(root) / LOG_FILE)
     root = Path(tempfile.mkdtemp(prefix="bn_mappo_"))
     folder = own.folder(root)
     try:
         unpack(fetch(), folder)
         with Courier(folder, send):
-            return status_of_words(own.words(root), folder / "log.txt")
+            return status_of_words(own.words(root), folder / LOG_FILE)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

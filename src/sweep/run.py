@@ -7,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bn_mappo.core.progress import progress
-from bn_mappo.sweep.cells import CELL_FILE, Cell, check_settings
+from bn_mappo.sweep.cells import CELL_FILE, Cell, check_parts, check_settings
 from bn_mappo.sweep.executor import Executor, Machines
 from bn_mappo.sweep.local import LocalProcesses
 from bn_mappo.sweep.lock import take
@@ -42,6 +42,7 @@ def run_cells(cells: Sequence[Cell], root: Path, make_executor: Callable[[], Exe
     waiting = [cell for cell in cells if not cell.is_done(root)][::-1]
     if not waiting:
         return []
+    check_parts(waiting)
     for cell in waiting:
         if cell.folder(root).exists():
             take(cell.folder(root)).release()

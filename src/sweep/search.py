@@ -10,7 +10,7 @@ from bn_mappo.core.errors import ConfigError, RunError, unknown
 from bn_mappo.core.extras import load
 from bn_mappo.core.nested import differences, flatten
 from bn_mappo.core.progress import progress
-from bn_mappo.sweep.cells import Cell, readable
+from bn_mappo.sweep.cells import Cell, check_parts, readable
 from bn_mappo.sweep.executor import Executor
 from bn_mappo.sweep.lock import take
 from bn_mappo.sweep.plan import Range, SearchFile, SweepFile, as_list
@@ -51,8 +51,7 @@ def search(sweep: SweepFile, t_max: int, root: Path, make_executor: Callable[[],
     some = {key: ends(bounds)[0] for key, bounds in wanted.space.items()}
     first = sample_cell(sweep, some, 0, t_max)
     for key, bounds in wanted.space.items():  # a mistake is met before anything starts
-        for value in ends(bounds):
-            sample_cell(sweep, {**some, key: value}, 0, t_max).settings()
+        check_parts(sample_cell(sweep, {**some, key: value}, 0, t_max) for value in ends(bounds))
     with take(root):
         study = make_study(optuna, wanted, sweep.first_seed, root)
         check_search(sweep, first, root, has_values=any(trial.value is not None for trial in study.trials))

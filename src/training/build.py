@@ -50,9 +50,7 @@ def build(config: Config) -> Setup:
     ranks.join(device)
     torch.set_num_threads(config.torch_threads)
     keep_freed_memory()
-    info, generators = get_env_info(config), Generators(config.seed, device)
-    mac: MAC = MACS[config.mac.name](config.mac.options, info, generators).to(device)
-    learner: Learner = LEARNERS[config.learner.name](config.learner.options, info, mac, generators)
+    info, generators, mac, learner = make_parts(config, device)
     generators.belong_to(ranks.rank())
     if not config.checkpoint_path:
         return Setup(info, generators, mac, learner, None, None)
@@ -73,6 +71,14 @@ def build(config: Config) -> Setup:
         check_fits(path, checkpoint["learner"].get(name, {}), network.state_dict(), f"{name} weight")
     learner.load_state_dict(checkpoint["learner"])
     return Setup(info, generators, mac, learner, checkpoint, path)
+
+
+def make_parts(config: Config, device: torch.device) -> tuple[EnvInfo, Generators, MAC, Learner]:
+    """The facts of the environment, and what learns in it; ConfigError where they do not go together."""
+    info, generators = get_env_info(config), Generators(config.seed, device)
+    mac: MAC = MACS[config.mac.name](config.mac.options, info, generators).to(device)
+    learner: Learner = LEARNERS[config.learner.name](config.learner.options, info, mac, generators)
+    return info, generators, mac, learner
 
 
 def device_of(config: Config) -> torch.device:
