@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bn_mappo.modules.agents.encoders import RNNEncoder
+from bn_mappo.modules.gru import gru, gru_step
 
 N, B, T, D, H = 3, 2, 5, 4, 6
 
@@ -36,3 +37,26 @@ def test_it_is_a_gru_that_forgets_at_episode_starts(groups, depth):
                 expected = memory if depth == 2 else memory @ encoder.fc2.weight[group].mT + encoder.fc2.bias[group]
                 torch.testing.assert_close(features[agent, b, t], expected, atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(encoding.hidden[agent, b], memory, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("groups", [1, N])
+def test_the_gradient_by_hand_is_that_of_autograd_step_by_step(groups):
+    rng = torch.Generator().manual_seed(1)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=rng, dtype=torch.float64).requires_grad_()
+
+    inputs = draw(T, groups, B, 3 * H), draw(groups, B, H), draw(groups, 3 * H, H), draw(groups, 3 * H)
+    keep = (torch.rand(T, 1, B, 1, generator=rng) < 0.6).double()
+    of_states = torch.randn(T, groups, B, H, generator=rng, dtype=torch.float64)
+    gates, hidden, weight, bias = inputs
+    ours = gru(gates, hidden, keep, weight, bias)
+    states = [hidden]
+    for t in range(T):
+        states.append(gru_step(gates[t], states[-1] * keep[t], weight, bias))
+    theirs = torch.stack(states[1:])
+    torch.testing.assert_close(ours, theirs)
+    with torch.no_grad():
+        torch.testing.assert_close(gru(gates, hidden, keep, weight, bias), theirs)
+    for found, expected in zip(*(torch.autograd.grad(x, inputs, of_states) for x in (ours, theirs)), strict=True):
+        torch.testing.assert_close(found, expected)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bn_mappo.modules.agents.actor import Encoding
+from bn_mappo.modules.gru import gru
 from bn_mappo.modules.layers import AgentLinear
 
 
@@ -53,19 +54,14 @@ class RNNEncoder(Encoder):
         self.fc2 = AgentLinear(groups, hidden_dim, hidden_dim, generator) if depth == 1 else None
 
     def forward(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
+        n_agents, groups = len(obs), self.hidden_gates.groups
         gates = self.input_gates(torch.relu(self.fc1(obs))).unflatten(1, starts.shape)  # [N, B, T, 3H]
-        keep = (1 - starts).unsqueeze(-1)  # [B, T, 1]
-        outputs = []
-        for t in range(starts.shape[1]):
-            hidden = self._gru_step(gates[:, :, t], hidden * keep[:, t])  # [N, B, H]
-            outputs.append(hidden)
-        x = torch.stack(outputs, dim=2).flatten(1, 2)  # [N, M, H]
-        return Encoding(x if self.fc2 is None else self.fc2(x), hidden)
-
-    def _gru_step(self, gates: Tensor, hidden: Tensor) -> Tensor:
-        """One step of a gated recurrent unit, as torch.nn.GRUCell defines it."""
-        reset, update, candidate = gates.chunk(3, dim=-1)
-        reset_h, update_h, candidate_h = self.hidden_gates(hidden).chunk(3, dim=-1)
-        update = torch.sigmoid(update + update_h)
-        candidate = torch.tanh(candidate + torch.sigmoid(reset + reset_h) * candidate_h)
-        return candidate + update * (hidden - candidate)
+        gates = gates.movedim(2, 0).unflatten(1, (groups, -1)).flatten(2, 3)  # [T, G, N / G * B, 3H]
+        keep = (1 - starts).T.repeat(1, n_agents // groups)[:, None, :, None]  # [T, 1, N / G * B, 1]
+        weight, bias = self.hidden_gates.weight, self.hidden_gates.bias
+        if groups == 1:
+            weight, bias = weight.unsqueeze(0), bias.unsqueeze(0)
+        states = gru(gates, hidden.reshape(groups, -1, self.hidden_size), keep, weight, bias)
+        states = states.view(len(states), *hidden.shape)  # [T, N, B, H]
+        x = states.movedim(0, 2).flatten(1, 2)  # [N, M, H]
+        return Encoding(x if self.fc2 is None else self.fc2(x), states[-1])
