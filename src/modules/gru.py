@@ -20,8 +20,9 @@ def gru_step(gates: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Ten
 def gru(gates: Tensor, hidden: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The hidden states [T, G, M, H] after each of T steps, for G sets of weights.
 
-    `gates` [T, G, M, 3H] is what the inputs add to reset gate, update gate and candidate; `hidden` [G, M, H] comes before
-    the first step; `keep` [T, 1, M, 1] is 0 where a step begins with an empty state; `weight` [G, 3H, H], `bias` [G, 3H].
+    `gates` [T, G, M, 3H] is what the inputs add to reset gate, update gate and candidate; `hidden` [G, M, H] comes
+    before the first step; `keep` [T, 1, M, 1] is 0 where a step begins with an empty state; `weight` [G, 3H, H] and
+    `bias` [G, 3H] are those of the hidden state.
     """
     if torch.is_grad_enabled():
         states: Tensor = _GRU.apply(gates, hidden, keep, weight, bias)
