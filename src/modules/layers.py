@@ -79,3 +79,8 @@ class AgentLinear(nn.Module):
             return affine(x, self.weight, self.bias)
         y: Tensor = _PerAgentLinear.apply(x, self.weight, self.bias)
         return y
+
+    def by_group(self) -> tuple[Tensor, Tensor]:
+        """Weights [G, outputs, inputs] and biases [G, outputs], also where G is 1."""
+        assert self.bias is not None
+        return (self.weight, self.bias) if self.groups > 1 else (self.weight.unsqueeze(0), self.bias.unsqueeze(0))

@@ -58,10 +58,7 @@ class RNNEncoder(Encoder):
         gates = self.input_gates(torch.relu(self.fc1(obs))).unflatten(1, starts.shape)  # [N, B, T, 3H]
         gates = gates.movedim(2, 0).unflatten(1, (groups, -1)).flatten(2, 3)  # [T, G, N / G * B, 3H]
         keep = (1 - starts).T.repeat(1, n_agents // groups)[:, None, :, None]  # [T, 1, N / G * B, 1]
-        weight, bias = self.hidden_gates.weight, self.hidden_gates.bias
-        if groups == 1:
-            weight, bias = weight.unsqueeze(0), bias.unsqueeze(0)
-        states = gru(gates, hidden.reshape(groups, -1, self.hidden_size), keep, weight, bias)
+        states = gru(gates, hidden.reshape(groups, -1, self.hidden_size), keep, *self.hidden_gates.by_group())
         states = states.view(len(states), *hidden.shape)  # [T, N, B, H]
         x = states.movedim(0, 2).flatten(1, 2)  # [N, M, H]
         return Encoding(x if self.fc2 is None else self.fc2(x), states[-1])
