@@ -41,34 +41,46 @@ class _GRU(torch.autograd.Function):
     def forward(ctx: Any, gates: Tensor, hidden: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         size = hidden.shape[-1]
         states, kept, candidate = (torch.empty_like(gates[..., :size]) for _ in range(3))  # [T, G, M, H] each
-        of_hidden, both = torch.empty_like(gates), torch.empty_like(gates[..., : 2 * size])
-        for t in range(len(gates)):
-            torch.mul(hidden, keep[t], out=kept[t])
-            torch.baddbmm(bias.unsqueeze(1), kept[t], weight.mT, out=of_hidden[t])
-            torch.add(gates[t, ..., : 2 * size], of_hidden[t, ..., : 2 * size], out=both[t]).sigmoid_()
-            reset, update = both[t].split(size, dim=-1)
-            torch.addcmul(gates[t, ..., 2 * size :], reset, of_hidden[t, ..., 2 * size :], out=candidate[t]).tanh_()
-            hidden = torch.lerp(candidate[t], kept[t], update, out=states[t])
-        ctx.save_for_backward(keep, weight, kept, candidate, of_hidden[..., 2 * size :], both)
+        of_hidden, both = bias.unsqueeze(1).expand_as(gates).clone(), torch.empty_like(gates[..., : 2 * size])
+        both_of_input, candidate_of_input = gates.split([2 * size, size], dim=-1)
+        both_of_hidden, candidate_of_hidden = of_hidden.split([2 * size, size], dim=-1)
+        reset, update = both.split(size, dim=-1)
+        views = (keep, kept, of_hidden, both_of_input, both_of_hidden, both, candidate_of_input, reset)
+        views += (candidate_of_hidden, candidate, update, states)
+        for k, kept_t, hidden_t, both_x, both_h, both_t, x, reset_t, h, candidate_t, update_t, state in steps(*views):
+            torch.mul(hidden, k, out=kept_t)
+            hidden_t.baddbmm_(kept_t, weight.mT)
+            torch.add(both_x, both_h, out=both_t).sigmoid_()
+            torch.addcmul(x, reset_t, h, out=candidate_t).tanh_()
+            hidden = torch.lerp(candidate_t, kept_t, update_t, out=state)
+        ctx.save_for_backward(keep, weight, kept, candidate, candidate_of_hidden, both)
         return states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor]:
-        keep, weight, kept, candidate, candidate_h, both = ctx.saved_tensors
+        keep, weight, kept, candidate, candidate_of_hidden, both = ctx.saved_tensors
         (of_states,) = gradients  # [T, G, M, H]
         reset, update = both.split(kept.shape[-1], dim=-1)
         to_candidate = (1 - update) * (1 - candidate**2)  # of the state by the candidate's argument
-        to_reset = to_candidate * candidate_h * reset * (1 - reset)
+        to_reset = to_candidate * candidate_of_hidden * reset * (1 - reset)
         to_update = (kept - candidate) * update * (1 - update)
         factors = torch.stack([to_reset, to_update, to_candidate * reset], dim=-2)  # [T, G, M, 3, H], by of_hidden
-        total, of_hidden = torch.empty_like(of_states), torch.empty_like(factors)
-        carried = torch.zeros_like(of_states[0])  # [G, M, H], of the loss by the state before the step
-        for t in reversed(range(len(of_states))):
-            torch.add(carried, of_states[t], out=total[t])
-            torch.mul(total[t].unsqueeze(-2), factors[t], out=of_hidden[t])
-            carried = torch.baddbmm(total[t] * update[t], of_hidden[t].flatten(-2), weight).mul_(keep[t])
-        of_hidden = of_hidden.flatten(-2)  # [T, G, M, 3H]
-        of_gates = torch.cat([of_hidden[..., : 2 * kept.shape[-1]], total * to_candidate], dim=-1)
-        by_group = of_hidden.transpose(0, 1).flatten(1, 2)  # [G, T * M, 3H]
+        total, of_hidden = torch.empty_like(of_states).unsqueeze(-2), torch.empty_like(factors)
+        flat, update = of_hidden.flatten(-2), update.unsqueeze(-2)  # [T, G, M, 3H], a view; [T, G, M, 1, H]
+        carried = torch.zeros_like(total[0])  # [G, M, 1, H], of the loss by the state before the step
+        views = (total, of_states.unsqueeze(-2), factors, of_hidden, flat, update, keep.unsqueeze(-1))
+        for total_t, state, factor, hidden_t, flat_t, update_t, k in reversed(steps(*views)):
+            torch.add(carried, state, out=total_t)
+            torch.mul(total_t, factor, out=hidden_t)
+            carried = total_t * update_t
+            carried.squeeze(-2).baddbmm_(flat_t, weight)
+            carried.mul_(k)
+        of_gates = torch.cat([flat[..., : 2 * kept.shape[-1]], total.squeeze(-2) * to_candidate], dim=-1)
+        by_group = flat.transpose(0, 1).flatten(1, 2)  # [G, T * M, 3H]
         of_weight = torch.bmm(kept.transpose(0, 1).flatten(1, 2).mT, by_group).mT  # [G, 3H, H]
-        return of_gates, carried, None, of_weight, by_group.sum(1)
+        return of_gates, carried.squeeze(-2), None, of_weight, by_group.sum(1)
+
+
+def steps(*tensors: Tensor) -> list[tuple[Tensor, ...]]:
+    """Views of each step of tensors [T, ...], made at once."""
+    return list(zip(*(tensor.unbind(0) for tensor in tensors), strict=True))
