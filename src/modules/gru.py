@@ -45,14 +45,17 @@ class _GRU(torch.autograd.Function):
         both_of_input, candidate_of_input = gates.split([2 * size, size], dim=-1)
         both_of_hidden, candidate_of_hidden = of_hidden.split([2 * size, size], dim=-1)
         reset, update = both.split(size, dim=-1)
-        views = (keep, kept, of_hidden, both_of_input, both_of_hidden, both, candidate_of_input, reset)
-        views += (candidate_of_hidden, candidate, update, states)
-        for k, kept_t, hidden_t, both_x, both_h, both_t, x, reset_t, h, candidate_t, update_t, state in steps(*views):
-            torch.mul(hidden, k, out=kept_t)
-            hidden_t.baddbmm_(kept_t, weight.mT)
-            torch.add(both_x, both_h, out=both_t).sigmoid_()
-            torch.addcmul(x, reset_t, h, out=candidate_t).tanh_()
-            hidden = torch.lerp(candidate_t, kept_t, update_t, out=state)
+        of_gates = steps(both_of_input, both_of_hidden, both, reset, update)
+        of_candidate = steps(candidate_of_input, candidate_of_hidden, candidate)
+        of_state = steps(keep, kept, of_hidden, states)
+        for (keeps, before, product, state), (gx, gh, g, r, u), (x, h, c) in zip(
+            of_state, of_gates, of_candidate, strict=True
+        ):
+            torch.mul(hidden, keeps, out=before)
+            product.baddbmm_(before, weight.mT)
+            torch.add(gx, gh, out=g).sigmoid_()
+            torch.addcmul(x, r, h, out=c).tanh_()
+            hidden = torch.lerp(c, before, u, out=state)
         ctx.save_for_backward(keep, weight, kept, candidate, candidate_of_hidden, both)
         return states
 
@@ -69,12 +72,12 @@ class _GRU(torch.autograd.Function):
         flat, update = of_hidden.flatten(-2), update.unsqueeze(-2)  # [T, G, M, 3H], a view; [T, G, M, 1, H]
         carried = torch.zeros_like(total[0])  # [G, M, 1, H], of the loss by the state before the step
         views = (total, of_states.unsqueeze(-2), factors, of_hidden, flat, update, keep.unsqueeze(-1))
-        for total_t, state, factor, hidden_t, flat_t, update_t, k in reversed(steps(*views)):
-            torch.add(carried, state, out=total_t)
-            torch.mul(total_t, factor, out=hidden_t)
-            carried = total_t * update_t
-            carried.squeeze(-2).baddbmm_(flat_t, weight)
-            carried.mul_(k)
+        for both_ways, state, factor, product, flat_product, u, keeps in reversed(steps(*views)):
+            torch.add(carried, state, out=both_ways)
+            torch.mul(both_ways, factor, out=product)
+            carried = both_ways * u
+            carried.squeeze(-2).baddbmm_(flat_product, weight)
+            carried.mul_(keeps)
         of_gates = torch.cat([flat[..., : 2 * kept.shape[-1]], total.squeeze(-2) * to_candidate], dim=-1)
         by_group = flat.transpose(0, 1).flatten(1, 2)  # [G, T * M, 3H]
         of_weight = torch.bmm(kept.transpose(0, 1).flatten(1, 2).mT, by_group).mT  # [G, 3H, H]
