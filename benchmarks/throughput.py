@@ -12,7 +12,8 @@ On a GPU, play many games:
 Trains for real with the sizes of the paper (32 games, 5 epochs). The variants take turns, ten segments at a time, so
 that a machine whose speed drifts slows them all alike. The first two of the ten are not counted: they find the caches
 full of another variant's arrays, which never happens in a training. Figures are medians over segments, with the best
-one beside them.
+one beside them. MFLOP/step counts the matrix products of playing and learning; `of peak` is how much of the time they
+would take at the speed of one large product on the same device.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 
 from bn_mappo.config.loading import config_names, load_layers, merge, overlay
 from bn_mappo.config.schema import used_values, validate
@@ -127,9 +129,16 @@ class Variant:
         self.rows.append({**seconds, "total": total})
         return bool(learned)
 
-    def result(self) -> dict[str, Any]:
-        """Medians over the counted segments."""
-        rows = self.rows
+    def flops(self) -> float:
+        """Floating point operations of the matrix products of one environment step, learning included."""
+        with FlopCounterMode(display=False) as counter:
+            self.segment()
+        self.rows.pop()
+        return counter.get_total_flops() / (self.config.batch_size_run * self.config.segment_length)
+
+    def result(self, peak: float) -> dict[str, Any]:
+        """Medians over the counted segments; `peak` in operations per second."""
+        flops, rows = self.flops(), self.rows
         steps = self.config.batch_size_run * self.config.segment_length
         total = float(np.median([row["total"] for row in rows]))
         sums = {part: sum(row[part] for row in rows) for part in PARTS}
@@ -138,8 +147,21 @@ class Variant:
             "variant": self.name,
             "steps_per_s": steps / total,
             "best_steps_per_s": steps / min(row["total"] for row in rows),
+            "flops_per_step": flops,
+            "share_of_peak": flops * steps / total / peak,
             "shares": {part: sums[part] / sum(sums.values()) for part in PARTS},
         }
+
+
+def peak_flops(device: torch.device, size: int = 1024) -> float:
+    """Floating point operations per second of the best of ten products of two square matrices."""
+    a, b = torch.rand(2, size, size, device=device)
+    seconds = []
+    for _ in range(10):
+        begin = now(device)
+        torch.mm(a, b)
+        seconds.append(now(device) - begin)
+    return 2 * size**3 / min(seconds)
 
 
 def place(device: torch.device) -> str:
@@ -150,15 +172,15 @@ def place(device: torch.device) -> str:
 def show(rows: list[dict[str, Any]], title: str) -> None:
     """The table, with ratios to mappo."""
     table = Table(title=title)
-    for column in ("variant", "steps/s", "best", "time / mappo", *PARTS):
+    for column in ("variant", "steps/s", "best", "time / mappo", "MFLOP/step", "of peak", *PARTS):
         table.add_column(column, justify="left" if column == "variant" else "right")
     for row in rows:
         shares = [f"{row['shares'][part]:.0%}" for part in PARTS]
         ratio = rows[0]["steps_per_s"] / row["steps_per_s"]
-        table.add_row(
-            row["variant"], f"{row['steps_per_s']:,.0f}", f"{row['best_steps_per_s']:,.0f}", f"{ratio:.2f}", *shares
-        )
-    Console(width=120).print(table)
+        speeds = (f"{row['steps_per_s']:,.0f}", f"{row['best_steps_per_s']:,.0f}", f"{ratio:.2f}")
+        products = (f"{row['flops_per_step'] / 1e6:.2g}", f"{row['share_of_peak']:.0%}")
+        table.add_row(row["variant"], *speeds, *products, *shares)
+    Console(width=140).print(table)
 
 
 def main() -> None:
@@ -189,11 +211,13 @@ def main() -> None:
     for counted in track(turns, description="training", console=Console(stderr=True), refresh_per_second=1):
         for variant in variants:
             variant.turn(counted)
-    rows = [variant.result() for variant in variants]
+    peak = peak_flops(variants[0].device)
+    rows = [variant.result(peak) for variant in variants]
     config = variants[0].config
     epochs = config.learner.options.epochs
     title = f"{options.env} {' '.join(options.overrides)}: {config.batch_size_run} games, {epochs} epochs, "
-    title += f"{options.threads} thread(s), {place(variants[0].device)}, median of {options.segments} segments"
+    title += f"{options.threads} thread(s), {place(variants[0].device)}, median of {options.segments} segments; "
+    title += f"one large product: {peak / 1e9:.0f} GFLOP/s"
     show(rows, title)
     if options.json:
         options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
