@@ -101,6 +101,7 @@ class SlowLoop:
                 self.decide(u)
         self.wish = [(0.0, 0.0)] * self.n_units
         self.hits: list[list[float]] = [[] for _ in range(self.n_units)]
+        self.hit_by: list[list[int]] = [[] for _ in range(self.n_units)]
         self.healed = [0.0] * self.n_units
         for u in range(self.n_units):
             is_shooting = self.is_shooting(u)
@@ -110,13 +111,46 @@ class SlowLoop:
         self.move(living)
         for u in living:
             self.settle(u)
+        for side in (range(self.n_agents, self.n_units), range(self.n_agents)):
+            if side[0] in self.scripted and self.rule["answers_attacks"]:
+                self.answer(list(side))
+
+    def answer(self, side: list[int]) -> None:
+        """Who is hit, or hears one who is, goes after the attacker."""
+        x, y = self.unit["x"], self.unit["y"]
+
+        def square(u: int, v: int) -> float:
+            return (x[v] - x[u]) * (x[v] - x[u]) + (y[v] - y[u]) * (y[v] - y[u])
+
+        def can_pursue(u: int, v: int) -> bool:
+            seen = [w for w in side if self.unit["health"][w] > 0 and square(w, v) <= self.rule["sight"] ** 2]
+            return v >= 0 and bool(seen) and self.unit["health"][v] > 0 and self.pair["hit"][u][v] > 0
+
+        attacker = {u: min(self.hit_by[u], key=lambda v: self.square(u, v)) for u in side if self.hit_by[u]}
+        self.unit["hush"] = [max(left - 1, 0.0) if u in side else left for u, left in enumerate(self.unit["hush"])]
+        callers = [u for u in attacker if self.unit["hush"][u] == 0]
+        for u in callers:
+            self.unit["hush"][u] = self.rule["help_period"] if self.unit["health"][u] > 0 else 0.0
+        for u in side:
+            if not attacker or self.unit["health"][u] <= 0 or can_pursue(u, self.mark["pursued"][u]):
+                continue
+            near = [v for v in callers if square(u, v) <= self.rule["help_radius"] * self.rule["help_radius"]]
+            known = [attacker[v] for v in attacker if v == u or v in near]
+            self.mark["pursued"][u] = min(
+                [v for v in known if can_pursue(u, v)], key=lambda v: square(u, v), default=-1
+            )
 
     def decide(self, u: int) -> None:
         if self.heals(u):
             self.mark["target"][u] = self.patient(u)
             self.follow(u)
             return
-        self.mark["target"][u] = self.prey(u)
+        pursued = self.mark["pursued"][u]
+        seen = [v for v in self.side(u) if self.alive(v) and self.square(v, pursued) <= self.rule["sight"] ** 2]
+        if pursued < 0 or not seen or not self.alive(pursued) or self.pair["hit"][u][pursued] <= 0:
+            pursued = self.mark["pursued"][u] = -1
+        prey = self.prey(u)
+        self.mark["target"][u] = pursued if prey < 0 else prey
         x, y, is_set = self.goal[int(u >= self.n_agents)]
         self.mark["has_goal"][u], self.unit["goal_x"][u], self.unit["goal_y"][u] = int(is_set), float(x), float(y)
 
@@ -233,9 +267,11 @@ class SlowLoop:
     def land(self, u: int, target: int, n_hits: int) -> None:
         if self.alive(target):
             self.hits[target] += [self.pair["hit"][u][target]] * n_hits
+            self.hit_by[target] += [u] * n_hits
         for v in self.side(target):
             if v != target and self.alive(v) and not self.trait["is_air"][v] and self.is_on_line(u, target, v):
                 self.hits[v] += [self.pair["hit"][u][v]] * n_hits
+                self.hit_by[v] += [u] * n_hits
 
     def is_on_line(self, u: int, target: int, v: int) -> bool:
         """Whether v's circle touches the line across the shot, by the point of the line that is nearest to v."""
@@ -317,7 +353,9 @@ class SlowLoop:
         if health <= 0:
             for name in ("health", "shield", "energy", "cooldown", "windup", "speed"):
                 self.unit[name][u] = 0.0
-            self.mark["target"][u], self.mark["has_goal"][u] = -1, 0
+            self.unit["hush"][u] = 0.0
+            self.mark["target"][u] = self.mark["pursued"][u] = -1
+            self.mark["has_goal"][u] = 0
             return
         health += self.healed[u] + self.trait["regeneration"][u]
         self.unit["health"][u] = min(health, self.trait["max_health"][u])

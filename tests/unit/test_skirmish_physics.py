@@ -430,6 +430,73 @@ def test_an_order_to_attack_the_dead_is_no_threat():
     assert game.marks[0, core.TARGET, 2] == 0
 
 
+def shot_from_afar(*marines_at: float, answers: bool = True) -> Skirmish:
+    """A stalker with the order to shoot the first of these marines, which look 5 cells far, from 5.5 (edge to edge)."""
+    marines = [["marine", x, 16] for x in marines_at]
+    game = scene([["stalker", 10, 16]], marines, step_mul=1, answer_attacks=answers)
+    game.units[0, core.HEALTH, 1:] = game.tables.trait[core.MAX_HEALTH, 1:] = 1000
+    game.marks[0, core.TARGET, 0] = 1
+    return game
+
+
+def loops_until_hit(game: Skirmish, unit: int) -> int:
+    health = value(game, core.HEALTH, unit)
+    for loop in range(100):
+        if value(game, core.HEALTH, unit) < health:
+            return loop
+        advance_loops(game, 1)
+    raise AssertionError("it was not hit")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_enemy_goes_after_who_hits_it_from_where_it_does_not_look(answers):
+    """Since rules 4 (docs)."""
+    game = shot_from_afar(16.5, answers=answers)
+    loops_until_hit(game, 1)
+    assert game.marks[0, core.TARGET, 1] == -1 and game.marks[0, core.PURSUED, 1] == (0 if answers else -1)
+    advance_loops(game, 1)
+    assert game.marks[0, core.TARGET, 1] == (0 if answers else -1)
+    assert (value(game, core.X, 1) < 16.5) == answers
+
+
+def test_it_gives_up_an_attacker_that_is_dead_or_out_of_sight():
+    game = shot_from_afar(16.5)
+    loops_until_hit(game, 1)
+    game.marks[0, core.TARGET, 0] = -1
+    for distance, target in ((8.9, 0), (9.1, -1)):
+        game.units[0, core.X, 0] = value(game, core.X, 1) - distance
+        advance_loops(game, 1)
+        assert game.marks[0, core.TARGET, 1] == game.marks[0, core.PURSUED, 1] == target
+    game.marks[0, core.PURSUED, 1] = 0
+    game.units[0, core.X, 0] = value(game, core.X, 1) - 8
+    kill(game, 0)
+    advance_loops(game, 1)
+    assert game.marks[0, core.TARGET, 1] == game.marks[0, core.PURSUED, 1] == -1
+
+
+def test_who_is_hit_calls_for_help_within_four_cells_and_every_two_seconds():
+    """CallForHelpRadius and CallForHelpPeriod of the game's data: 4 cells, and 32 game loops."""
+    game = shot_from_afar(16.5, 20.4, 20.6)
+    loops_until_hit(game, 1)
+    assert game.marks[0, core.PURSUED].tolist() == [-1, 0, 0, -1]
+    for hush, is_heard in ((1.5, False), (1.0, True)):  # loops until it may call again
+        game.units[0, core.X] = 10, 16.5, 18, 18.9  # all are near
+        game.marks[0, [core.TARGET, core.PURSUED], 1:] = -1
+        game.units[0, core.HUSH, 1] = hush
+        game.units[0, core.FLIGHT, 0], game.marks[0, core.AIM, 0] = 0.5, 1  # another hit lands in this loop
+        advance_loops(game, 1)
+        assert game.marks[0, core.PURSUED].tolist() == [-1, 0, *([0, 0] if is_heard else [-1, -1])]
+    assert value(game, core.HUSH, 1) == 32
+
+
+def test_who_dies_of_a_hit_has_called():
+    game = shot_from_afar(16.5, 18)
+    game.units[0, core.HEALTH, 1] = 1.0
+    loops_until_hit(game, 1)
+    assert value(game, core.HEALTH, 1) == 0
+    assert game.marks[0, core.PURSUED].tolist() == [-1, -1, 0]
+
+
 TERRAN = [["marauder", 8, 15], ["marine", 9, 13], ["marine", 10, 16], ["marine", 9.2, 18], ["medivac", 7, 16.5]]
 PROTOSS = [["colossus", 8, 16.2], ["stalker", 8, 15], ["stalker", 9, 18], ["zealot", 9.3, 16], ["zealot", 10, 13]]
 
@@ -492,6 +559,9 @@ def random_state(game: Skirmish, rng: np.random.Generator) -> None:
             game.marks[b, core.TARGET, u] = game.marks[b, core.AIM, u] = rng.choice(known)
             if rng.random() < 0.2:
                 game.marks[b, core.TARGET, u] = rng.choice(known)
+            foes = np.append(-1, np.flatnonzero(game.tables.pair[core.HIT, u] > 0))
+            game.marks[b, core.PURSUED, u] = rng.choice(foes)
+        game.units[b, core.HUSH] = rng.choice([0, 0.5, 1, 20], n_units)
         game.units[b, core.FLIGHT, game.marks[b, core.AIM] < 0] = 0.0
     assert n_agents < n_units
 

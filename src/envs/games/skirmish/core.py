@@ -12,14 +12,15 @@ from numba import njit
 
 # unit[FIELD, u], float64: what changes
 # windup: loops until the shot that has begun leaves; flight: loops until hits that have left land; 0: there are none
+# hush: loops until a scripted unit that is hit may call for help again
 FIELDS = (
-    "x", "y", "health", "shield", "energy", "cooldown", "calm", "speed", "goal_x", "goal_y", "windup", "flight",
+    "x", "y", "health", "shield", "energy", "cooldown", "calm", "speed", "goal_x", "goal_y", "windup", "flight", "hush",
 )  # fmt: skip
-X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, CALM, SPEED, GOAL_X, GOAL_Y, WINDUP, FLIGHT = range(len(FIELDS))
+X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, CALM, SPEED, GOAL_X, GOAL_Y, WINDUP, FLIGHT, HUSH = range(len(FIELDS))
 # mark[MARK, u], int64: target (unit or -1), whether there is a goal, whom it shot or healed last in this step, action,
-# and whom its last shot, begun or flying, is for
-MARKS = ("target", "has_goal", "shot_at", "last_action", "aim")
-TARGET, HAS_GOAL, SHOT_AT, LAST_ACTION, AIM = range(len(MARKS))
+# whom its last shot, begun or flying, is for, and which attacker a scripted unit goes after while it sees nobody nearer
+MARKS = ("target", "has_goal", "shot_at", "last_action", "aim", "pursued")
+TARGET, HAS_GOAL, SHOT_AT, LAST_ACTION, AIM, PURSUED = range(len(MARKS))
 # trait[TRAIT, u], float64: what does not change
 TRAITS = (
     "radius", "separation", "max_health", "max_shield", "max_energy", "start_energy", "armour", "step", "acceleration",
@@ -39,11 +40,11 @@ REACH, HOLD, ACQUIRE, TOUCH, HIT = range(len(PAIRS))
 # rule[RULE], float64
 RULES = (
     "sight", "shoot_range", "move_amount", "shield_delay", "shield_regeneration", "jitter_low", "jitter_span",
-    "least_damage", "follow_distance", "largest_push",
+    "least_damage", "follow_distance", "largest_push", "answers_attacks", "help_radius", "help_period",
 )  # fmt: skip
 (
     SIGHT, SHOOT_RANGE, MOVE_AMOUNT, SHIELD_DELAY, SHIELD_REGENERATION, JITTER_LOW, JITTER_SPAN,
-    LEAST_DAMAGE, FOLLOW_DISTANCE, LARGEST_PUSH,
+    LEAST_DAMAGE, FOLLOW_DISTANCE, LARGEST_PUSH, ANSWERS_ATTACKS, HELP_RADIUS, HELP_PERIOD,
 ) = range(len(RULES))  # fmt: skip
 # goal[SIDE, PART], float64: where scripted allies (0) and enemies (1) of a map go: a point, how far it may lie from it
 # along x and y, and whether there is one; each game has drawn a point of its own, goals[game, SIDE]: x, y, is set
@@ -62,8 +63,8 @@ SHOWS = (
     N_TYPES, ALLY_SHIELDS, ENEMY_SHIELDS, OBS_INSTEAD_OF_STATE,
 ) = range(len(SHOWS))  # fmt: skip
 # scratch[ROW, u], float64: wishes and results within one loop
-WISH_X, WISH_Y, PUSH_X, PUSH_Y, OLD_X, OLD_Y, NEW_HEALTH, NEW_SHIELD, HEALED, HARMED, THREAT = range(11)
-N_SCRATCH = 11
+WISH_X, WISH_Y, PUSH_X, PUSH_Y, OLD_X, OLD_Y, NEW_HEALTH, NEW_SHIELD, HEALED, HARMED_BY, CALLS, THREAT = range(12)
+N_SCRATCH = 12
 
 RUNNING, WON, LOST, DRAWN = range(4)  # how a game stands
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = range(7)  # actions
@@ -194,6 +195,13 @@ def keep_in_air(unit, trait, walkable, u):
 
 
 @part
+def square_between(unit, u, v):
+    """The squared distance between the centres of two units."""
+    dx, dy = unit[X, v] - unit[X, u], unit[Y, v] - unit[Y, u]
+    return dx * dx + dy * dy
+
+
+@part
 def find_threats(unit, mark, trait, pair, scratch):
     """Who threatens, before anybody decides: those with an attack order in force, and all living healers."""
     for u in range(unit.shape[1]):
@@ -287,6 +295,17 @@ def follow(unit, mark, trait, rule, u, low, high):
 
 
 @part
+def is_pursuable(unit, pair, rule, u, attacker, low, high):
+    """Whether scripted unit u can go after it: it lives, u can hurt it, and u's side, low to high - 1, sees it."""
+    if attacker < 0 or unit[HEALTH, attacker] <= 0.0 or pair[HIT, u, attacker] <= 0.0:
+        return False
+    for v in range(low, high):
+        if unit[HEALTH, v] > 0.0 and square_between(unit, v, attacker) <= rule[SIGHT] * rule[SIGHT]:
+            return True
+    return False
+
+
+@part
 def decide(unit, mark, trait, pair, rule, goal, scratch, n_agents, are_allies_scripted):
     """Targets and goals of all scripted units; those in the middle of a shot keep theirs."""
     n_units = unit.shape[1]
@@ -301,7 +320,10 @@ def decide(unit, mark, trait, pair, rule, goal, scratch, n_agents, are_allies_sc
             follow(unit, mark, trait, rule, u, own_low, own_high)
         else:
             low, high = (0, n_agents) if is_enemy else (n_agents, n_units)
-            mark[TARGET, u] = choose_foe(unit, mark, pair, scratch, u, low, high)
+            foe = choose_foe(unit, mark, pair, scratch, u, low, high)
+            if not is_pursuable(unit, pair, rule, u, mark[PURSUED, u], own_low, own_high):
+                mark[PURSUED, u] = -1
+            mark[TARGET, u] = foe if foe >= 0 else mark[PURSUED, u]
             side = 1 if is_enemy else 0
             mark[HAS_GOAL, u] = int(goal[side, 2])
             unit[GOAL_X, u] = goal[side, 0]
@@ -309,15 +331,20 @@ def decide(unit, mark, trait, pair, rule, goal, scratch, n_agents, are_allies_sc
 
 
 @part
-def strike(scratch, trait, rule, damage, n_hits, v):
-    """Hits on unit v: shields take them whole, health what armour leaves of the rest."""
+def strike(unit, scratch, trait, rule, damage, n_hits, u, v):
+    """Hits of u on unit v: shields take them whole, health what armour leaves of the rest.
+
+    Of all who hit it in this loop, v notes the nearest.
+    """
     for _ in range(n_hits):
         absorbed = min(damage, scratch[NEW_SHIELD, v])
         scratch[NEW_SHIELD, v] -= absorbed
         rest = damage - absorbed
         if rest > 0.0:
             scratch[NEW_HEALTH, v] -= max(rest - trait[ARMOUR, v], rule[LEAST_DAMAGE])
-    scratch[HARMED, v] = 1.0
+    noted = int(scratch[HARMED_BY, v])
+    if noted < 0 or square_between(unit, u, v) < square_between(unit, noted, v):
+        scratch[HARMED_BY, v] = u
 
 
 @part
@@ -338,7 +365,7 @@ def touches_line(unit, trait, u, target, v):
 def land(unit, trait, pair, rule, scratch, n_agents, u, target, n_hits):
     """Hits of u arrive: at the target if it still lives, and at all on the line that the shot may have."""
     if unit[HEALTH, target] > 0.0:
-        strike(scratch, trait, rule, pair[HIT, u, target], n_hits, target)
+        strike(unit, scratch, trait, rule, pair[HIT, u, target], n_hits, u, target)
     if trait[LINE_LENGTH, u] <= 0.0:
         return
     low, high = (n_agents, unit.shape[1]) if target >= n_agents else (0, n_agents)
@@ -346,7 +373,7 @@ def land(unit, trait, pair, rule, scratch, n_agents, u, target, n_hits):
         if v == target or unit[HEALTH, v] <= 0.0 or trait[IS_AIR, v] > 0.0:
             continue
         if touches_line(unit, trait, u, target, v):
-            strike(scratch, trait, rule, pair[HIT, u, v], n_hits, v)
+            strike(unit, scratch, trait, rule, pair[HIT, u, v], n_hits, u, v)
 
 
 @part
@@ -415,7 +442,7 @@ def act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents):
         scratch[WISH_X, u] = 0.0
         scratch[WISH_Y, u] = 0.0
         scratch[HEALED, u] = 0.0
-        scratch[HARMED, u] = 0.0
+        scratch[HARMED_BY, u] = -1.0
         scratch[NEW_HEALTH, u] = unit[HEALTH, u]
         scratch[NEW_SHIELD, u] = unit[SHIELD, u]
     for u in range(n_units):
@@ -491,17 +518,51 @@ def settle(unit, mark, trait, rule, scratch):
             unit[COOLDOWN, u] = 0.0
             unit[WINDUP, u] = 0.0
             unit[SPEED, u] = 0.0
-            mark[TARGET, u] = -1
+            unit[HUSH, u] = 0.0
+            mark[TARGET, u] = mark[PURSUED, u] = -1
             mark[HAS_GOAL, u] = 0
             continue
         health = scratch[NEW_HEALTH, u] + scratch[HEALED, u] + trait[REGENERATION, u]
         unit[HEALTH, u] = min(health, trait[MAX_HEALTH, u])
         unit[ENERGY, u] = min(unit[ENERGY, u] + trait[ENERGY_REGENERATION, u], trait[MAX_ENERGY, u])
-        unit[CALM, u] = 0.0 if scratch[HARMED, u] > 0.0 else unit[CALM, u] + 1.0
+        unit[CALM, u] = 0.0 if scratch[HARMED_BY, u] >= 0.0 else unit[CALM, u] + 1.0
         shield = scratch[NEW_SHIELD, u]
         if unit[CALM, u] >= rule[SHIELD_DELAY]:
             shield += rule[SHIELD_REGENERATION]
         unit[SHIELD, u] = min(shield, trait[MAX_SHIELD, u])
+
+
+@part
+def answer(unit, mark, pair, rule, scratch, low, high):
+    """Units low to high - 1, a scripted side, go after who hits them, or one near them that calls for help.
+
+    One that is after an attacker stays with that. Of several it takes the nearest. Also who dies of a hit has called.
+    """
+    any_harmed = False
+    for u in range(low, high):
+        scratch[CALLS, u] = 0.0
+        if unit[HUSH, u] > 0.0:
+            unit[HUSH, u] = max(unit[HUSH, u] - 1.0, 0.0)
+        if scratch[HARMED_BY, u] >= 0.0:
+            any_harmed = True
+            if unit[HUSH, u] <= 0.0:
+                scratch[CALLS, u] = 1.0
+                unit[HUSH, u] = rule[HELP_PERIOD] if unit[HEALTH, u] > 0.0 else 0.0
+    if not any_harmed:
+        return
+    for u in range(low, high):
+        if unit[HEALTH, u] <= 0.0 or is_pursuable(unit, pair, rule, u, mark[PURSUED, u], low, high):
+            continue
+        best, nearest = -1, np.inf
+        for v in range(low, high):
+            attacker = int(scratch[HARMED_BY, v])
+            if attacker < 0 or not is_pursuable(unit, pair, rule, u, attacker, low, high):
+                continue
+            hears = scratch[CALLS, v] > 0.0 and square_between(unit, u, v) <= rule[HELP_RADIUS] * rule[HELP_RADIUS]
+            square = square_between(unit, u, attacker)
+            if (v == u or hears) and square < nearest:
+                best, nearest = attacker, square
+        mark[PURSUED, u] = best
 
 
 @part
@@ -511,6 +572,10 @@ def game_loop(unit, mark, streams, game, trait, pair, rule, goal, walkable, near
     act(unit, mark, trait, pair, rule, scratch, streams, game, n_agents)
     move(unit, trait, pair, rule, scratch, walkable, near_wall)
     settle(unit, mark, trait, rule, scratch)
+    if rule[ANSWERS_ATTACKS] > 0.0:
+        answer(unit, mark, pair, rule, scratch, n_agents, unit.shape[1])
+        if scripted:
+            answer(unit, mark, pair, rule, scratch, 0, n_agents)
 
 
 @compiled
@@ -722,8 +787,8 @@ def start(
             unit[ENERGY, u] = trait[START_ENERGY, u]
             unit[CALM, u] = rule[SHIELD_DELAY]
             unit[COOLDOWN, u] = unit[SPEED, u] = unit[GOAL_X, u] = unit[GOAL_Y, u] = 0.0
-            unit[WINDUP, u] = unit[FLIGHT, u] = 0.0
-            mark[TARGET, u] = mark[SHOT_AT, u] = mark[LAST_ACTION, u] = mark[AIM, u] = -1
+            unit[WINDUP, u] = unit[FLIGHT, u] = unit[HUSH, u] = 0.0
+            mark[TARGET, u] = mark[SHOT_AT, u] = mark[LAST_ACTION, u] = mark[AIM, u] = mark[PURSUED, u] = -1
             mark[HAS_GOAL, u] = 0
         draw_goals(goals, streams, game, goal)
         for _ in range(SPAWN_ROUNDS):

@@ -131,6 +131,13 @@ class Shield(Section):
     regeneration: NonNegative
 
 
+class CallForHelp(Section):
+    """Units within `radius` cells go after who hits one of their side, which calls at most once in `period` s."""
+
+    radius: NonNegative
+    period: NonNegative
+
+
 class Rules(Section):
     """units.yaml."""
 
@@ -142,6 +149,7 @@ class Rules(Section):
     range_slop: NonNegative  # cells
     least_damage: NonNegative
     least_scan_range: NonNegative
+    call_for_help: CallForHelp
     follow_distance: NonNegative
     largest_push: Positive
     general_knowledge: list[str] = []

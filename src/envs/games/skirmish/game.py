@@ -19,7 +19,7 @@ from bn_mappo.envs.vector.batched import BatchedGame
 from bn_mappo.envs.vector.shares import Shares, own_rows
 
 LEAST_GRID = 0.1  # cells; finer ones take long and change little
-RULES = 3  # version of the rules that battles follow (docs/environments.md, history of the rules)
+RULES = 4  # version of the rules that battles follow (docs/environments.md, history of the rules)
 
 STARCRAFT_ONLY = {  # arguments of StarCraft's that are accepted at these values alone, and why
     "difficulty": ("7", "the enemies follow one fixed policy (docs/environments.md)"),
@@ -69,6 +69,7 @@ class Skirmish(BatchedGame):
         start_grid: float = 0.5,
         enemy_order: Literal["sorted", "raw"] = "sorted",
         exchange_enemy_types: bool = False,
+        answer_attacks: bool = True,
         obs_all_health: bool = True,
         obs_own_health: bool = True,
         obs_last_action: bool = False,
@@ -131,7 +132,7 @@ class Skirmish(BatchedGame):
         random_teams = RandomTeams(self.map, load_teams()) if teams == "random" else None
         if random_teams is not None:
             self.map = random_teams.map
-        self.tables = tables.make_tables(self.map, move_amount, start, start_grid, exchange_enemy_types)
+        self.tables = tables.make_tables(self.map, move_amount, start, start_grid, exchange_enemy_types, answer_attacks)
         # tables by game, or one for all: types [B or 1, U], traits [B or 1, traits, U], pairs [B or 1, pairs, U, U]
         self.kinds, self.traits, self.pairs = self.tables.kind[None], self.tables.trait[None], self.tables.pair[None]
         self.dealer: dealing.Dealer | None = None  # who fights, where that is random

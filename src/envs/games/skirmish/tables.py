@@ -33,6 +33,7 @@ def make_tables(
     start: Start = "random",
     start_grid: float = 0.5,
     exchanges_enemy_types: bool = False,
+    answers_attacks: bool = True,
 ) -> Tables:
     """All arrays of a map; `move_amount` and `start_grid` in cells."""
     units = [unit for unit, _, _ in (*game_map.allies, *game_map.enemies)]
@@ -50,7 +51,7 @@ def make_tables(
         kind,
         _traits(game_map, units, start, start_grid),
         _pairs(game_map, units),
-        _rules(game_map.rules, move_amount),
+        _rules(game_map.rules, move_amount, answers_attacks),
         _goals(game_map),
         game_map.walkable,
         near_wall,
@@ -130,7 +131,7 @@ def _pairs(game_map: Map, units: list[UnitType]) -> Array:
     return pair
 
 
-def _rules(rules: Rules, move_amount: float) -> Array:
+def _rules(rules: Rules, move_amount: float, answers_attacks: bool) -> Array:
     loops = rules.clock.loops_per_second
     low, high = rules.weapon_jitter
     values = {
@@ -144,6 +145,9 @@ def _rules(rules: Rules, move_amount: float) -> Array:
         "least_damage": rules.least_damage,
         "follow_distance": rules.follow_distance,
         "largest_push": rules.largest_push,
+        "answers_attacks": float(answers_attacks),
+        "help_radius": rules.call_for_help.radius,
+        "help_period": rules.call_for_help.period * loops,
     }
     return np.array([values[name] for name in core.RULES], dtype=np.float64)
 
