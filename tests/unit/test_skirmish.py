@@ -386,8 +386,8 @@ def test_slots_of_enemies_can_be_left_as_they_were_made_and_their_types_exchange
 
 def test_records_name_the_rules():
     record = Skirmish(1, 0).info.record
-    assert dict(record.description)["rules"] == "3" and dict(record.metrics)["skirmish_rules"] == 3
-    assert record.rules == "Skirmish 3"
+    assert dict(record.description)["rules"] == "4" and dict(record.metrics)["skirmish_rules"] == 4
+    assert record.rules == "Skirmish 4"
 
 
 def test_a_won_game_without_regeneration_earns_twenty():

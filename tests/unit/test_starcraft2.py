@@ -13,6 +13,7 @@ from bn_mappo.core.specs import EntityGroup
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.adapters.starcraft2 import MOST_STARTS, StarCraft2
 from bn_mappo.envs.adapters.starcraft2_install import problems
+from bn_mappo.envs.games.skirmish.game import RULES
 from bn_mappo.envs.multiagentenv import EpisodeLostError
 from bn_mappo.envs.registry import check_env_args, describe, fill_env_args, get_env_info
 from bn_mappo.envs.vec_env import run_metrics
@@ -260,10 +261,10 @@ def test_else_skirmish_with_what_it_knows(no_starcraft, backend):
 def test_records_say_which_game_it_was(starcraft):
     game, real, aloha = (get_env_info(make_config(env=name)) for name in ("skirmish", "sc2", "aloha"))
     assert (run_metrics(game, 0), run_metrics(real, 0)) == (
-        {"real_game": 0.0, "skirmish_rules": 3.0},
+        {"real_game": 0.0, "skirmish_rules": float(RULES)},
         {"real_game": 1.0, "sc2_restarts": 0.0},
     )
-    assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": 3.0, "env_restarts": 2.0}
+    assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": float(RULES), "env_restarts": 2.0}
     assert (run_metrics(aloha, 0), run_metrics(aloha, 1)) == ({}, {"env_restarts": 1.0})
     assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": "3"}
     assert describe("aloha", {}) == {}
