@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bn_mappo.envs.games.skirmish.game import RULES
 from bn_mappo.tracking.metrics import read_metrics
 from bn_mappo.training.trainer import Trainer
 from helpers import run_main
@@ -63,7 +64,7 @@ def test_auto_without_the_game_is_marked_as_skirmish_everywhere(capfd):
     folder = RUNS / "skirmish" / "1"
     config = read(folder, "config.json")
     assert config["env"] == "skirmish" and "backend" not in config["env_args"]
-    assert read(folder, "info.json")["environment"] == {"backend": "skirmish", "rules": "3"}
+    assert read(folder, "info.json")["environment"] == {"backend": "skirmish", "rules": str(RULES)}
     rows = read_metrics(folder)
     assert {row["real_game"] for row in rows} == {0.0} and "sc2_restarts" not in rows[-1]
     go_on = next(line for line in out.splitlines() if line.startswith("Go on: "))

@@ -266,7 +266,7 @@ def test_records_say_which_game_it_was(starcraft):
     )
     assert run_metrics(game, 2) == {"real_game": 0.0, "skirmish_rules": float(RULES), "env_restarts": 2.0}
     assert (run_metrics(aloha, 0), run_metrics(aloha, 1)) == ({}, {"env_restarts": 1.0})
-    assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": "3"}
+    assert describe("skirmish", {"map_name": "3m"}) == {"backend": "skirmish", "rules": str(RULES)}
     assert describe("aloha", {}) == {}
 
 
