@@ -1,5 +1,6 @@
 """One run of a sweep: its settings, its command line, and what is recorded of it."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -23,6 +24,8 @@ from bn_mappo.training.build import make_parts
 from bn_mappo.training.checkpoint import checkpoints
 
 CELL_FILE, LOG_FILE = "settings.json", "log.txt"
+ERROR = re.compile(r"error: |\w+(Error|Exception): ")  # how the line of a log begins that says why a run failed
+LONGEST_LINE = 300  # characters that are repeated of it
 RESERVED = {  # keys that say which run of the grid it is and where it is recorded, and what to give instead
     "seed": "--seeds and --first-seed",
     "t_max": "--t-max, or t_max in the file",
@@ -77,10 +80,11 @@ class Cell:
         return dict(sorted(files.items()))
 
     def last_words(self, root: Path) -> str:
-        """The last line that its runs have written, which tells why one failed."""
+        """The last error that its runs have written, or else the last line."""
         log = self.folder(root) / LOG_FILE
         lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing was written")
+        written = [line.strip() for line in lines if line.strip()] or ["nothing was written"]
+        return next((line for line in reversed(written) if ERROR.match(line)), written[-1])[:LONGEST_LINE]
 
     def rows(self, root: Path) -> list[dict[str, Any]]:
         """All that its latest run has logged."""

@@ -188,23 +188,12 @@ def test_parts_that_do_not_go_together_are_told_before_anything_starts(tmp_path,
     assert not list(tmp_path.iterdir())
 
 
-BREAKS_DOWN = """
-from bn_mappo.envs.games.matrix_game import MatrixGame
-from bn_mappo.envs.registry import REGISTRY
-
-@REGISTRY.register("breaks_down", "ends at its first step")
-class BreaksDown(MatrixGame):
-    def advance(self, actions):
-        raise ZeroDivisionError("the game is over")
-"""
-
-
 @pytest.mark.slow
 def test_a_failing_run_is_tried_again_and_told(tmp_path, capsys):
-    (tmp_path / "game.py").write_text(BREAKS_DOWN)
-    words = ["--config", "mappo", "--env-config", "breaks_down", "--import", str(tmp_path / "game.py"), *SHORT[4:]]
+    words = ["--config", "mappo", "--env-config", "aloha", "--t-max", "4000"]
+    words += ["--with", *SMALL, "env_args.collision_reward=1e39"]
     assert main([*words, "--seeds", "1", "--retries", "2", "--output", str(tmp_path)]) == 1
-    assert "mappo seed 0: ZeroDivisionError: the game is over" in capsys.readouterr().err
+    assert "mappo seed 0: error: not finite" in capsys.readouterr().err
     assert (tmp_path / "runs" / "mappo" / "seed_0" / "log.txt").read_text().count("ERROR - mappo - Failed") == 3
 
 
