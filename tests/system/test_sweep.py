@@ -27,7 +27,7 @@ from helpers import MAIN, hear_signals
 
 SMALL = ("batch_size_run=4", "test_nepisode=4", "hidden_dim=8", "segment_length=20")
 OFTEN = (*SMALL, "save_model_interval=400", "test_interval=400")
-PAIR = [Cell("a", seed, "bn_mappo", "coordination_game", 4000, OFTEN) for seed in range(2)]
+PAIR = [Cell("a", seed, "bn_mappo", "coordination_game", 12000, OFTEN) for seed in range(2)]
 SHORT = ["--config", "mappo", "--env-config", "coordination_game", "--t-max", "160", "--with", *SMALL]
 
 
