@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # NumPy may only come in after single_threaded()
 ENV = "skirmish"
 MAPS = ["MMM2", "6h_vs_8z"]
 SEEDS, QUICK_SEEDS = 5, 2
-FIRST_SEED = 20  # settings were chosen on seeds below it (docs/deviations.md)
+FIRST_SEED = 30  # settings were chosen on seeds below it (docs/deviations.md)
 QUICK_SHARE, QUICK_STEPS = 100, 30_000  # --quick trains for so many times fewer steps, and never for more than these
 QUICK_EPISODES = 16
 
