@@ -115,7 +115,7 @@ def _work(
             if command == "close":
                 break
             pipe.send(_run_command(command, arguments, envs, slots, rows))
-    except Exception as error:
+    except Exception as error:  # code of the user's may fail in any way: the main process tells
         try:
             pipe.send(WorkerFault(f"{type(error).__name__}: {error}"))
         except FAILURES:
