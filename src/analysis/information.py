@@ -11,7 +11,7 @@ its other parents tell: 0 iff the child ignores the message, or could have known
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -81,19 +81,12 @@ def repeat(visits: Visits, n_times: int) -> Visits:
     return select(visits, rows)
 
 
-def repeat_features(features: Any, n_times: int) -> Any:
-    """An actor's features of M samples, a tensor [N, M, ...] or several, with each sample n_times in a row."""
-    if isinstance(features, Tensor):
-        return features.repeat_interleave(n_times, dim=1)
-    return type(features)(repeat_features(each, n_times) for each in features)
-
-
 @torch.inference_mode()
 def local_log_probs(mac: DAGMAC, visits: Visits, actions: Tensor) -> Array:
     """log pi^i(. | o^i, a^{P^i}) for K joint actions in each of M states: actions [M, K, N] -> [M, K, N, A]."""
     n_states, n_joint, n_agents = actions.shape
     own, _ = mac.encode_step(visits.step, visits.hidden)  # [N, M, .], once a state
-    rows, own = repeat(visits, n_joint), repeat_features(own, n_joint)
+    rows, own = repeat(visits, n_joint), mac.actor.repeated(own, n_joint)
     logits = mac.local_logits(rows.adjacency, own, rows.step.obs, actions.reshape(-1, n_agents))  # [N, M * K, A]
     masked = mask_logits(logits.transpose(0, 1), rows.step.avail_actions).double()  # [M * K, N, A]
     result: Array = masked.log_softmax(-1).unflatten(0, (n_states, n_joint)).cpu().numpy()

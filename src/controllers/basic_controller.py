@@ -222,13 +222,19 @@ class BasicMAC(MAC):
         return {**super().scheme(), **seen}
 
     def encode(
-        self, obs: Tensor, last_actions: Tensor | None, hidden: Tensor, starts: Tensor
+        self,
+        obs: Tensor,
+        last_actions: Tensor | None,
+        hidden: Tensor,
+        starts: Tensor,
+        deciding: Tensor | None = None,
     ) -> tuple[Features, Tensor]:
         """The actor's features of M = B * T steps, and the hidden state [B, N, H_rnn] after them.
 
-        obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T].
+        obs [B, T, N, D]; last_actions [B, T, N], where the agents see them; hidden [B, N, H_rnn]; starts [B, T];
+        deciding [N, M], see `Actor.encode`.
         """
-        encoding = self.actor.encode(self.inputs(obs, last_actions), hidden.transpose(0, 1), starts)
+        encoding = self.actor.encode(self.inputs(obs, last_actions), hidden.transpose(0, 1), starts, deciding)
         return encoding.features, encoding.hidden.transpose(0, 1)
 
     def inputs(self, obs: Tensor, last_actions: Tensor | None) -> Tensor:
@@ -243,17 +249,22 @@ class BasicMAC(MAC):
             actions = torch.arange(self.info.n_actions, device=obs.device)  # [A]
             taken = last_actions.flatten(0, 1).T.unsqueeze(-1)  # [N, M, 1]
             parts.append((taken == actions).to(obs.dtype))  # [N, M, A]
-        return torch.cat(parts, dim=-1)
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def encode_step(self, step: Step, hidden: Tensor) -> tuple[Features, Tensor]:
         """The actor's features of one step, and the new hidden state."""
         last_actions = step.last_actions.unsqueeze(1) if self.options.obs_last_action else None  # [B, 1, N]
         return self.encode(step.obs.unsqueeze(1), last_actions, hidden, step.episode_start.unsqueeze(1))
 
-    def encode_batch(self, batch: EpisodeBatch) -> Features:
-        """The actor's features of all recorded steps."""
+    def encode_batch(self, batch: EpisodeBatch, deciding: Tensor | None = None) -> Features:
+        """The actor's features of all recorded steps; deciding [N, B * T], see `Actor.encode`."""
         last_actions = batch["last_actions"] if self.options.obs_last_action else None  # [B, T, N]
-        return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["episode_start"])[0]
+        return self.encode(batch["obs"], last_actions, batch.first_hidden, batch["episode_start"], deciding)[0]
+
+    def deciding(self, batch: EpisodeBatch) -> Tensor | None:
+        """Whether each agent had a choice, [N, B * T]; None: always."""
+        avail = self.avail_actions(batch)  # [B * T, N, A]
+        return None if avail is None else (avail.sum(-1) > 1).T
 
     @torch.inference_mode()
     def select_actions(self, step: Step, hidden: Tensor, noise: dict[str, Tensor], fraction: float = 0.0) -> Selection:
@@ -265,4 +276,4 @@ class BasicMAC(MAC):
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False
     ) -> Evaluation:
-        return self.score(self.actor.logits(self.encode_batch(batch)), batch)
+        return self.score(self.actor.logits(self.encode_batch(batch, self.deciding(batch))), batch)

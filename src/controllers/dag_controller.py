@@ -213,7 +213,7 @@ class DAGMAC(BasicMAC):
             return evaluation._replace(adjacency=adjacency, dag_stats=stats)
         dag = self.rebuild(batch, fraction, generators)
         adjacency = dag.adjacency  # [B*T, N, N]
-        own = self.encode_batch(batch)
+        own = self.encode_batch(batch, self.deciding(batch))
         parent_actions = self.parent_actions(dag, own, batch, generators)  # [B*T, N]
         logits = self.local_logits(adjacency, own, batch["obs"].flatten(0, 1), parent_actions)
         evaluation = self.score(logits, batch)

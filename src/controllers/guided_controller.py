@@ -49,8 +49,8 @@ class GuidedMAC(DAGMAC):
             _, independent = self.independent.encode_step(step, independent)
         return features, torch.cat([own, independent], dim=-1)
 
-    def encode_batch(self, batch: EpisodeBatch) -> Features:
-        return super().encode_batch(batch.remembering(self.split_hidden(batch.first_hidden)[0]))
+    def encode_batch(self, batch: EpisodeBatch, deciding: Tensor | None = None) -> Features:
+        return super().encode_batch(batch.remembering(self.split_hidden(batch.first_hidden)[0]), deciding)
 
     def evaluate(
         self, batch: EpisodeBatch, fraction: float, generators: Generators, with_stats: bool = False

@@ -27,7 +27,7 @@ class DecActor(Actor):
         super().__init__()
         self.own, self.head = mac.own, mac.head
 
-    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
+    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor, deciding: Tensor | None = None) -> Encoding:
         token: Tensor = self.own.norm(functional.gelu(self.own.fc(obs)))  # [N, M, H]
         return Encoding(token, hidden)
 

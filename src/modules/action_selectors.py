@@ -42,7 +42,7 @@ class _LogProbEntropy(Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         log_probs = logits.log_softmax(0)  # [A, ...]
-        probs = log_probs.exp()  # [A, ...]
+        probs = logits.softmax(0)  # [A, ...]; exp of the lowest float is slow
         entropy = -(probs * log_probs).sum(0)  # [...]
         ctx.save_for_backward(log_probs, probs, entropy, actions)
         return log_probs.gather(0, actions.unsqueeze(0)).squeeze(0), entropy

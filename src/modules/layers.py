@@ -1,5 +1,6 @@
 """Linear layers with one set of weights for all agents, or one set each."""
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
@@ -84,3 +85,21 @@ class AgentLinear(nn.Module):
         """Weights [G, outputs, inputs] and biases [G, outputs], also where G is 1."""
         assert self.bias is not None
         return (self.weight, self.bias) if self.groups > 1 else (self.weight.unsqueeze(0), self.bias.unsqueeze(0))
+
+
+def side_by_side(layers: Sequence[AgentLinear], parts: Sequence[Tensor], start: Tensor | None = None) -> Tensor:
+    """The sum of what each layer makes of its part [R, inputs], in one product: [R, outputs]; for shared weights.
+
+    A part may be cut in pieces that follow each other. The sum begins with `start` [R, outputs], or with the bias of
+    the first layer; the others have none.
+    """
+    start = layers[0].bias if start is None else start
+    assert start is not None, "a sum begins with something"
+    return torch.addmm(start, torch.cat(tuple(parts), -1), torch.cat([layer.weight for layer in layers], 1).mT)
+
+
+def one_below_the_other(layers: Sequence[AgentLinear], x: Tensor) -> Sequence[Tensor]:
+    """What each layer makes of x [..., inputs], in one product: [..., outputs] each; shared weights, with biases."""
+    biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
+    y = functional.linear(x, torch.cat([layer.weight for layer in layers]), torch.cat(biases))
+    return y.split([len(bias) for bias in biases], -1)

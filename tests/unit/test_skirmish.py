@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from bn_mappo.core.compiling import compiled
 from bn_mappo.core.errors import ConfigError
 from bn_mappo.envs.games.skirmish import Skirmish, core
 from bn_mappo.envs.games.skirmish.data import Rules, load_map, load_rules, map_names
@@ -503,7 +504,7 @@ def test_random_play_keeps_the_laws(map_name):
 def test_code_that_cannot_be_kept_is_compiled_all_the_same():
     names: dict = {}
     exec("def twice(x):\n    return x + x", names)  # numba knows no file for it, and so no folder
-    assert core.compiled(names["twice"])(2) == 4
+    assert compiled(names["twice"])(2) == 4
 
 
 @pytest.mark.parametrize("settings", [{"map_name": "3s5z"}, {"map_name": "3m", "teams": "random"}])

@@ -48,8 +48,15 @@ class Actor(nn.Module, ABC):
         return 0
 
     @abstractmethod
-    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
-        """obs [N, M, input_dim], M = B T; hidden [N, B, H_rnn] before them; starts [B, T], 1 where episodes start."""
+    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor, deciding: Tensor | None = None) -> Encoding:
+        """obs [N, M, input_dim], M = B T; hidden [N, B, H_rnn] before them; starts [B, T], 1 where episodes start.
+
+        `deciding` [N, M] is true where the logits will matter, for the agent has a choice; None: everywhere.
+        """
+
+    def repeated(self, own: Features, n_times: int) -> Features:
+        """The features of `encode` with each sample n_times in a row; here those that are one tensor [N, M, ...]."""
+        return own.repeat_interleave(n_times, dim=1)
 
     @abstractmethod
     def from_parents(self, adjacency: Tensor, inputs: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """A network that reads an observation as sets of things (enemies, allies), and aims at them by what they look like."""
 
-from itertools import pairwise
+from itertools import accumulate, groupby, pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +10,19 @@ from bn_mappo.core.errors import ConfigError
 from bn_mappo.core.options import Count, options
 from bn_mappo.core.specs import EntityGroup
 from bn_mappo.modules.agents.actor import REGISTRY, Actor, ActorSizes, Encoding
-from bn_mappo.modules.layers import OUTPUT_GAIN, AgentLinear
+from bn_mappo.modules.layers import OUTPUT_GAIN, AgentLinear, one_below_the_other, side_by_side
+from bn_mappo.modules.sets import Codes, dot_codes, encode_things, has_loops, sum_codes, sum_weighted_codes
 
-Features = tuple[Tensor, list[Tensor]]  # pre-activation of the first layer [N, M, H]; codes of each group [N, M, K, E]
+
+class Features(NamedTuple):
+    """What R of the N * M pairs of an agent and a sample see; the pairs of an agent follow each other."""
+
+    first: Tensor  # [R, H] pre-activation of the first layer
+    codes: list[Codes]  # of the things of each group
+    shape: torch.Size  # N, M
+    rows: Tensor | None  # [R] which pairs, as n * M + m; None: all of them
+    agents: Tensor  # [R] the agent of each
+    ends: list[int]  # how many pairs there are of the first n agents, n = 0 to N
 
 
 @options
@@ -38,7 +49,6 @@ class EntityActor(Actor):
     Options = EntityOptions
     aiming: Tensor
     others: Tensor
-    unsorted: Tensor
 
     def __init__(
         self, options: EntityOptions, sizes: ActorSizes, generator: torch.Generator, parent_generator: torch.Generator
@@ -79,8 +89,9 @@ class EntityActor(Actor):
         others = torch.stack([everyone[everyone != agent] for agent in range(n_agents)])  # [N, N - 1]
         self.register_buffer("aiming", aiming, persistent=False)  # [G, N]
         self.register_buffer("others", others, persistent=False)
-        rows = torch.cat([*(aims.nonzero().flatten() for aims in aiming), (aiming.sum(0) == 0).nonzero().flatten()])
-        self.register_buffer("unsorted", rows.argsort(), persistent=False)  # [N]
+        aimed_at = [next((g for g in range(len(self.groups)) if aiming[g, agent]), None) for agent in range(n_agents)]
+        runs = [(g, list(agents)) for g, agents in groupby(range(n_agents), aimed_at.__getitem__)]
+        self.runs = [(g, agents[0], agents[-1] + 1) for g, agents in runs]  # agents start to stop - 1 aim at group g
 
     def _build_parents(self, code_dim: int, generator: torch.Generator) -> None:
         hidden_dim, sent_obs = self.sizes.hidden_dim, self.sizes.message_dim - self.sizes.n_actions
@@ -90,16 +101,33 @@ class EntityActor(Actor):
         )
         self.joining = AgentLinear(1, hidden_dim, len(self.groups), generator, OUTPUT_GAIN)
 
-    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
-        own = torch.cat([obs[..., start:stop] for start, stop in self.rest], dim=-1)  # [N, M, rest]
-        first: Tensor = self.own(own)  # [N, M, H]
-        codes = []
-        for group, layer, pooled in zip(self.groups, self.codes, self.pooled, strict=True):
-            things = obs[..., group.start : group.start + group.size * group.width]
-            code = torch.relu(layer(things.unflatten(-1, (group.size, group.width))))  # [N, M, K, E]
-            first = first + pooled(code.sum(-2))
-            codes.append(code)
-        return Encoding((first, codes), hidden)
+    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor, deciding: Tensor | None = None) -> Encoding:
+        n_agents, n_samples = obs.shape[:2]
+        if deciding is None or not has_loops(obs):
+            rows, sizes = None, [n_samples] * n_agents
+            agents = torch.arange(n_agents, device=obs.device).repeat_interleave(n_samples)
+            flat = obs.flatten(0, 1)  # [N * M, D]
+        else:
+            rows, sizes = deciding.flatten().nonzero().squeeze(-1), deciding.sum(1).tolist()  # [R]
+            agents = rows // n_samples
+            flat = obs[agents, rows % n_samples]  # [R, D]
+        codes = [encode_things(flat, group, layer) for group, layer in zip(self.groups, self.codes, strict=True)]
+        parts = [*(flat[:, start:stop] for start, stop in self.rest), *map(sum_codes, codes)]
+        first = side_by_side([self.own, *self.pooled], parts)  # [R, H]
+        ends = list(accumulate(sizes, initial=0))
+        return Encoding(Features(first, codes, obs.shape[:2], rows, agents, ends), hidden)
+
+    def repeated(self, own: Features, n_times: int) -> Features:
+        assert own.rows is None, "of all agents"
+        n_agents, n_samples = own.shape
+        return Features(
+            own.first.repeat_interleave(n_times, 0),
+            [codes.repeated(n_times) for codes in own.codes],
+            torch.Size([n_agents, n_samples * n_times]),
+            None,
+            own.agents.repeat_interleave(n_times),
+            [end * n_times for end in own.ends],
+        )
 
     def from_parents(self, adjacency: Tensor, inputs: Tensor) -> Tensor:
         """How many parents take each action [N, M, plain + G * targets + D]; aimed ones by group; sums of sent obs."""
@@ -111,51 +139,53 @@ class EntityActor(Actor):
         return torch.bmm(adjacency.mT, sorted_inputs.transpose(0, 1)).transpose(0, 1)
 
     def logits(self, own: Features, from_parents: Tensor | None = None) -> Tensor:
-        first, codes = own
-        counts: list[Tensor] = []
+        first, counts = own.first, list[Tensor]()
         if from_parents is not None:
-            plain, counts, at_self, sent = self._counts(from_parents)
-            first = first + self.parents_plain(torch.cat([plain, at_self, sent], dim=-1))
-            for count, code, layer in zip(counts, codes, self.parents_aimed, strict=True):
-                first = first + layer((count.unsqueeze(-1) * code).sum(-2))
-        h = torch.relu(self.fc2(torch.relu(first)))  # [N, M, H]
-        joining = self.joining(h) if counts else None  # [N, M, G]
+            *plain, counts = self._counts(from_parents.flatten(0, 1), own)
+            aimed_at = [sum_weighted_codes(count, codes) for count, codes in zip(counts, own.codes, strict=True)]
+            first = side_by_side([self.parents_plain, *self.parents_aimed], [*plain, *aimed_at], first)  # [R, H]
+        h = torch.relu(self.fc2(torch.relu(first)))  # [R, H]
+        heads = [self.head, *self.aims, *([self.joining] if counts else [])]
+        plain_logits, *aims = one_below_the_other(heads, h)
+        joining = aims.pop() if counts else None  # [R, G]
         aimed = []
-        for g, (group, code, layer) in enumerate(zip(self.groups, codes, self.aims, strict=True)):
-            agents = list(group.targeted_by) if group.first_target is not None else []
-            if not agents:
+        for g, start, stop in self.runs:
+            rows = slice(own.ends[start], own.ends[stop])
+            if g is None:
+                aimed.append(h.new_zeros(rows.stop - rows.start, self.n_targets))
                 continue
-            rows = slice(agents[0], agents[-1] + 1) if agents == list(range(agents[0], agents[-1] + 1)) else agents
-            score = (code[rows] * layer(h[rows]).unsqueeze(-2)).sum(-1)  # [n, M, K]; the gradient of bmm is slower
+            score = dot_codes(aims[g][rows], own.codes[g], rows)  # [r, K]
             if joining is not None:
-                score = score + joining[rows, :, g, None] * counts[g][rows]
-            aimed.append(self._as_actions(score, group, rows))
-        n_idle = self.sizes.n_agents - sum(map(len, aimed))
-        aimed.append(h.new_zeros(n_idle, h.shape[1], self.n_targets))
-        return torch.cat([self.head(h), torch.cat(aimed)[self.unsorted]], dim=-1)
+                score = score + joining[rows, g, None] * counts[g][rows]
+            aimed.append(self._as_actions(score, self.groups[g], own.agents[rows]))
+        logits = torch.cat([plain_logits, torch.cat(aimed)], dim=-1)  # [R, A]
+        if own.rows is not None:
+            logits = logits.new_zeros(own.shape.numel(), logits.shape[-1]).index_copy(0, own.rows, logits)
+        return logits.unflatten(0, own.shape)
 
-    def _as_actions(self, score: Tensor, group: EntityGroup, rows: slice | list[int]) -> Tensor:
-        """Scores of a group's things [n, M, K] -> of the actions aimed at them [n, M, targets]; others are 0."""
+    def _as_actions(self, score: Tensor, group: EntityGroup, agents: Tensor) -> Tensor:
+        """Scores of a group's things [r, K] -> of the actions aimed at them [r, targets]; others are 0."""
         if group.are_agents:
-            others = self.others[rows].unsqueeze(1).expand_as(score)  # [n, M, N - 1]
-            score = score.new_zeros(*score.shape[:-1], self.sizes.n_agents).scatter(-1, others, score)
+            score = score.new_zeros(len(score), self.sizes.n_agents).scatter(-1, self.others[agents], score)
         missing = self.n_targets - score.shape[-1]
-        return nn.functional.pad(score, (0, missing)) if missing > 0 else score[..., : self.n_targets]
+        return nn.functional.pad(score, (0, missing)) if missing > 0 else score[:, : self.n_targets]
 
-    def _counts(self, from_parents: Tensor) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
-        """Of `from_parents`: plain actions; aimed ones for each group's things [N, M, K]; aimed at the child; obs."""
+    def _counts(self, from_parents: Tensor, own: Features) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Of `from_parents` [N * M, .], how many take plain actions, and one aimed at the child; obs; counts [R, K]."""
+        if own.rows is not None:
+            from_parents = from_parents[own.rows]  # [R, .]
         sections = [self.n_plain, *[self.n_targets] * len(self.groups)]
         plain, *by_group, sent = from_parents.split([*sections, from_parents.shape[-1] - sum(sections)], -1)
-        at_self = plain.new_zeros(*plain.shape[:-1], 1)
+        at_self = plain.new_zeros(len(plain), 1)
         counts = []
         for group, count in zip(self.groups, by_group, strict=True):
             n_things = self.sizes.n_agents if group.are_agents else group.size
-            count = nn.functional.pad(count, (0, max(n_things - self.n_targets, 0)))[..., :n_things]
+            count = nn.functional.pad(count, (0, max(n_things - self.n_targets, 0)))[:, :n_things]
             if group.are_agents:
-                at_self = at_self + count.diagonal(dim1=0, dim2=2).mT.unsqueeze(-1)  # [N, M, 1]
-                count = count.gather(-1, self.others.unsqueeze(1).expand(-1, count.shape[1], -1))
+                at_self = at_self + count.gather(-1, own.agents.unsqueeze(-1))  # [R, 1]
+                count = count.gather(-1, self.others[own.agents])
             counts.append(count)
-        return plain, counts, at_self, sent
+        return plain, at_self, sent, counts
 
 
 def rest_of(input_dim: int, groups: tuple[EntityGroup, ...]) -> list[tuple[int, int]]:

@@ -75,7 +75,7 @@ class VectorActor(Actor):
     def hidden_size(self) -> int:
         return self.encoder.hidden_size
 
-    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor) -> Encoding:
+    def encode(self, obs: Tensor, hidden: Tensor, starts: Tensor, deciding: Tensor | None = None) -> Encoding:
         """Features: for `input` the pre-activation of the first layer [N, M, H], else the own part of the logits."""
         encoding = self.encoder(obs, hidden, starts)
         return encoding if self.options.fusion == "input" else encoding._replace(features=self.head(encoding.features))

@@ -1,11 +1,14 @@
 """The networks that read the context: edge logits and permutation logits (paper, table 2)."""
 
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bn_mappo.core.specs import EntityGroup
+from bn_mappo.modules.sets import has_loops
 
 
 def mlp(sizes: list[int]) -> nn.Sequential:
@@ -66,12 +69,43 @@ class PairNet(nn.Module):
     def forward(self, context: Tensor) -> Tensor:
         start, stop = self.allies.start, self.allies.start + self.allies.size * self.allies.width
         code = torch.relu(self.code(torch.cat([context[..., :start], context[..., stop:]], dim=-1)))  # [M, N, H]
+        child, parent = self.of_child(code), self.of_parent(code)  # [M, N, P]
+        head, sight = self.head.weight[0], self.of_sight.weight.mT  # [P], [W, P]
+        if has_loops(context):
+            logits: Tensor = _PairLogits.apply(context, start, child, parent, sight, head)
+            return logits + (self.head.bias + self.bias)
         seen = context[..., start:stop].unflatten(-1, (self.allies.size, self.allies.width))  # [M, N, N - 1, W]
         index = self.others.unsqueeze(-1).expand(len(context), -1, -1, self.allies.width)
-        sight = seen.new_zeros(len(context), self.n_agents, self.n_agents, self.allies.width).scatter(2, index, seen)
-        x = self.of_child(code).unsqueeze(2) + self.of_parent(code).unsqueeze(1) + self.of_sight(sight)  # [M, i, j, P]
-        logits: Tensor = self.head(torch.relu(x)).squeeze(-1).mT  # [M, j, i]
-        return logits + self.bias
+        of_pairs = seen.new_zeros(len(context), self.n_agents, self.n_agents, self.allies.width).scatter(2, index, seen)
+        x = child.unsqueeze(2) + parent.unsqueeze(1) + of_pairs @ sight  # [M, i, j, P]
+        return (torch.relu(x) @ head).mT + (self.head.bias + self.bias)  # [M, j, i]
+
+
+class _PairLogits(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, obs: Tensor, start: int, child: Tensor, parent: Tensor, sight: Tensor, head: Tensor
+    ) -> Tensor:
+        from bn_mappo.modules.dag import pair_loops
+
+        given = [x.detach().contiguous() for x in (obs, child, parent, sight, head)]
+        ctx.save_for_backward(*given)
+        ctx.start = start
+        logits = obs.new_empty(len(obs), obs.shape[1], obs.shape[1])
+        obs_, *rest = (x.numpy() for x in given)
+        pair_loops.pair_logits(obs_, start, *rest, np.empty_like(rest[-1]), logits.numpy())
+        return logits
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        from bn_mappo.modules.dag import pair_loops
+
+        given = ctx.saved_tensors
+        found = [torch.zeros_like(x) for x in given[1:]]
+        obs, *rest = (x.numpy() for x in given)
+        grad = gradients[0].contiguous().numpy()
+        pair_loops.pair_gradients(obs, ctx.start, *rest, np.empty_like(rest[-1]), grad, *(x.numpy() for x in found))
+        return None, None, *found
 
 
 class ScoreNet(nn.Module):

@@ -8,7 +8,8 @@ order of units or sides.
 """
 
 import numpy as np
-from numba import njit
+
+from bn_mappo.core.compiling import compiled
 
 # unit[FIELD, u], float64: what changes
 # windup: loops until the shot that has begun leaves; flight: loops until hits that have left land; 0: there are none
@@ -71,17 +72,6 @@ NO_OP, STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = range(7)  # actions
 NO_THREAT = 1e6  # added to the score of targets that threaten nobody: they come last
 SPAWN_ROUNDS = 40  # of pushing apart
 SAME_POINT = 1e-6  # cells; units nearer than floats can tell are taken to be so far apart
-
-
-def compiled(function, **flags):
-    """The function compiled on first use; the result is kept beside this file, or else in the user's cache folder.
-
-    Where neither can be written to it is compiled anew in every process, which numba alone would refuse.
-    """
-    try:
-        return njit(cache=True, nogil=True, error_model="numpy", **flags)(function)
-    except RuntimeError:  # numba found no folder to keep it in
-        return njit(nogil=True, error_model="numpy", **flags)(function)
 
 
 def part(function):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from bn_mappo.core.compiling import compiled
 from bn_mappo.core.specs import Array
 from bn_mappo.envs.games.skirmish import core
 from bn_mappo.envs.games.skirmish.tables import make_tables
@@ -12,7 +13,7 @@ from bn_mappo.envs.games.skirmish.teams import RandomTeams, uniform_numbers
 AHEAD = 32  # episodes of a game that are drawn at once, because one alone costs nearly as much
 
 
-@core.compiled
+@compiled
 def gather(
     games: Array, columns: Array, kind: Array, trait: Array, pair: Array, kinds: Array, traits: Array, pairs: Array
 ) -> None:
