@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bn_mappo.core.specs import EntityGroup
-from bn_mappo.modules.sets import has_loops
+from bn_mappo.core.specs import Array, EntityGroup
+from bn_mappo.modules.sets import array, encode_things, has_loops
 
 
 def mlp(sizes: list[int]) -> nn.Sequential:
@@ -68,12 +68,15 @@ class PairNet(nn.Module):
 
     def forward(self, context: Tensor) -> Tensor:
         start, stop = self.allies.start, self.allies.start + self.allies.size * self.allies.width
-        code = torch.relu(self.code(torch.cat([context[..., :start], context[..., stop:]], dim=-1)))  # [M, N, H]
-        child, parent = self.of_child(code), self.of_parent(code)  # [M, N, P]
+        rest = torch.cat([context[..., :start], context[..., stop:]], dim=-1)  # [M, N, D - K W]
         head, sight = self.head.weight[0], self.of_sight.weight.mT  # [P], [W, P]
-        if has_loops(context):
-            logits: Tensor = _PairLogits.apply(context, start, child, parent, sight, head)
+        if has_loops(context):  # the agents are things too: all that see nothing have one code
+            codes = encode_things(rest.flatten(0, 1), EntityGroup("agents", 0, 1, rest.shape[-1]), self.code)
+            child, parent = self.of_child(codes.table), self.of_parent(codes.table)  # [V + 1, P]
+            logits: Tensor = _PairLogits.apply(context, start, codes.which, child, parent, sight, head)
             return logits + (self.head.bias + self.bias)
+        code = torch.relu(self.code(rest))  # [M, N, H]
+        child, parent = self.of_child(code), self.of_parent(code)  # [M, N, P]
         seen = context[..., start:stop].unflatten(-1, (self.allies.size, self.allies.width))  # [M, N, N - 1, W]
         index = self.others.unsqueeze(-1).expand(len(context), -1, -1, self.allies.width)
         of_pairs = seen.new_zeros(len(context), self.n_agents, self.n_agents, self.allies.width).scatter(2, index, seen)
@@ -84,16 +87,22 @@ class PairNet(nn.Module):
 class _PairLogits(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, obs: Tensor, start: int, child: Tensor, parent: Tensor, sight: Tensor, head: Tensor
+        ctx: Any,
+        obs: Tensor,
+        start: int,
+        which: Array,
+        child: Tensor,
+        parent: Tensor,
+        sight: Tensor,
+        head: Tensor,
     ) -> Tensor:
         from bn_mappo.modules.dag import pair_loops
 
-        given = [x.detach().contiguous() for x in (obs, child, parent, sight, head)]
+        given = [x.detach().contiguous() for x in (child, parent, sight, head)]
         ctx.save_for_backward(*given)
-        ctx.start = start
+        ctx.seen = array(obs), start, which.reshape(obs.shape[:2])  # [M, N]
         logits = obs.new_empty(len(obs), obs.shape[1], obs.shape[1])
-        obs_, *rest = (x.numpy() for x in given)
-        pair_loops.pair_logits(obs_, start, *rest, np.empty_like(rest[-1]), logits.numpy())
+        pair_loops.pair_logits(*ctx.seen, *(x.numpy() for x in given), np.empty(len(head), np.float32), logits.numpy())
         return logits
 
     @staticmethod
@@ -101,11 +110,10 @@ class _PairLogits(torch.autograd.Function):
         from bn_mappo.modules.dag import pair_loops
 
         given = ctx.saved_tensors
-        found = [torch.zeros_like(x) for x in given[1:]]
-        obs, *rest = (x.numpy() for x in given)
-        grad = gradients[0].contiguous().numpy()
-        pair_loops.pair_gradients(obs, ctx.start, *rest, np.empty_like(rest[-1]), grad, *(x.numpy() for x in found))
-        return None, None, *found
+        found = [torch.zeros_like(x) for x in given]
+        arrays = [x.numpy() for x in (*given, torch.empty_like(given[-1]), gradients[0].contiguous(), *found)]
+        pair_loops.pair_gradients(*ctx.seen, *arrays)
+        return None, None, None, *found
 
 
 class ScoreNet(nn.Module):

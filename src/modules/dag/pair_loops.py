@@ -13,17 +13,20 @@ loop = partial(compiled, fastmath={"reassoc", "contract"})
 
 
 @loop
-def pair_logits(obs, start, child, parent, sight, head, hidden, logits):
+def pair_logits(obs, start, which, child, parent, sight, head, hidden, logits):
     """logits [M, parent, child] = head . ReLU(child + parent + sight of the parent).
 
-    obs [M, N, D], of which the others' features begin at `start`; child and parent [M, N, P]; sight [W, P]; head [P];
-    `hidden` [P] is room to work in: loops that make no array are spared numba's count of who uses it.
+    obs [M, N, D], of which the others' features begin at `start`; child and parent [V, P], of which `which` [M, N] is
+    the row of each agent; sight [W, P]; head [P]; `hidden` [P] is room to work in: loops that make no array are spared
+    numba's count of who uses it.
     """
     for m in range(len(obs)):
         for i in range(obs.shape[1]):
+            c = which[m, i]
             for j in range(obs.shape[1]):
+                d = which[m, j]
                 for p in range(len(head)):
-                    hidden[p] = child[m, i, p] + parent[m, j, p]
+                    hidden[p] = child[c, p] + parent[d, p]
                 first = start + (j - (j > i)) * len(sight)
                 for w in range(len(sight) if i != j else 0):
                     x = obs[m, i, first + w]
@@ -37,16 +40,20 @@ def pair_logits(obs, start, child, parent, sight, head, hidden, logits):
 
 
 @loop
-def pair_gradients(obs, start, child, parent, sight, head, hidden, of_logits, of_child, of_parent, of_sight, of_head):
+def pair_gradients(
+    obs, start, which, child, parent, sight, head, hidden, of_logits, of_child, of_parent, of_sight, of_head
+):
     """Adds the gradients of `pair_logits` to the last four arrays, from that of the logits."""
     for m in range(len(obs)):
         for i in range(obs.shape[1]):
+            c = which[m, i]
             for j in range(obs.shape[1]):
+                d = which[m, j]
                 grad = of_logits[m, j, i]
                 if grad == 0.0:  # as of all pairs that the order forbids
                     continue
                 for p in range(len(head)):
-                    hidden[p] = child[m, i, p] + parent[m, j, p]
+                    hidden[p] = child[c, p] + parent[d, p]
                 first = start + (j - (j > i)) * len(sight)
                 for w in range(len(sight) if i != j else 0):
                     x = obs[m, i, first + w]
@@ -56,8 +63,8 @@ def pair_gradients(obs, start, child, parent, sight, head, hidden, of_logits, of
                 for p in range(len(head)):
                     of_head[p] += grad * max(hidden[p], np.float32(0.0))
                     hidden[p] = grad * head[p] if hidden[p] > 0.0 else np.float32(0.0)  # now its gradient
-                    of_child[m, i, p] += hidden[p]
-                    of_parent[m, j, p] += hidden[p]
+                    of_child[c, p] += hidden[p]
+                    of_parent[d, p] += hidden[p]
                 for w in range(len(sight) if i != j else 0):
                     x = obs[m, i, first + w]
                     if x != 0.0:
