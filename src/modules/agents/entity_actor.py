@@ -105,7 +105,7 @@ class EntityActor(Actor):
         n_agents, n_samples = obs.shape[:2]
         if deciding is None or not has_loops(obs):
             rows, sizes = None, [n_samples] * n_agents
-            agents = torch.arange(n_agents, device=obs.device).repeat_interleave(n_samples)
+            agents = torch.arange(n_agents, device=obs.device).unsqueeze(1).expand(-1, n_samples).flatten()
             flat = obs.flatten(0, 1)  # [N * M, D]
         else:
             rows, sizes = deciding.flatten().nonzero().squeeze(-1), deciding.sum(1).tolist()  # [R]
@@ -166,7 +166,7 @@ class EntityActor(Actor):
     def _as_actions(self, score: Tensor, group: EntityGroup, agents: Tensor) -> Tensor:
         """Scores of a group's things [r, K] -> of the actions aimed at them [r, targets]; others are 0."""
         if group.are_agents:
-            score = score.new_zeros(len(score), self.sizes.n_agents).scatter(-1, self.others[agents], score)
+            score = score.new_zeros(score.shape[0], self.sizes.n_agents).scatter(-1, self.others[agents], score)
         missing = self.n_targets - score.shape[-1]
         return nn.functional.pad(score, (0, missing)) if missing > 0 else score[:, : self.n_targets]
 
@@ -176,7 +176,7 @@ class EntityActor(Actor):
             from_parents = from_parents[own.rows]  # [R, .]
         sections = [self.n_plain, *[self.n_targets] * len(self.groups)]
         plain, *by_group, sent = from_parents.split([*sections, from_parents.shape[-1] - sum(sections)], -1)
-        at_self = plain.new_zeros(len(plain), 1)
+        at_self = plain.new_zeros(plain.shape[0], 1)  # len() would fix it in an export
         counts = []
         for group, count in zip(self.groups, by_group, strict=True):
             n_things = self.sizes.n_agents if group.are_agents else group.size
