@@ -39,46 +39,21 @@ def number_things(obs, start, size, width):
 
 
 @loop
-def add_codes(index, table, sums):
-    """sums[r] += sum_k table[index[r, k]]."""
+def add_weighted(index, weights, table, sums):
+    """sums[r] += sum_k weights[r, k] table[index[r, k]]."""
     unseen = len(table) - 1
     for r in range(len(index)):
-        n_unseen = np.float32(0.0)
-        for k in index[r]:
-            if k == unseen:
-                n_unseen += np.float32(1.0)
-            else:
-                for e in range(table.shape[1]):
-                    sums[r, e] += table[k, e]
-        for e in range(table.shape[1]):
-            sums[r, e] += n_unseen * table[unseen, e]
-
-
-@loop
-def spread_sums(index, of_sums, of_table):
-    """The gradient of `add_codes`: of_table[index[r, k]] += of_sums[r]."""
-    unseen = len(of_table) - 1
-    for r in range(len(index)):
-        n_unseen = np.float32(0.0)
-        for k in index[r]:
-            if k == unseen:
-                n_unseen += np.float32(1.0)
-            else:
-                for e in range(of_table.shape[1]):
-                    of_table[k, e] += of_sums[r, e]
-        for e in range(of_table.shape[1]):
-            of_table[unseen, e] += n_unseen * of_sums[r, e]
-
-
-@loop
-def add_weighted_codes(index, weights, table, sums):
-    """sums[r] += sum_k weights[r, k] table[index[r, k]]."""
-    for r in range(len(index)):
+        of_unseen = np.float32(0.0)
         for k in range(index.shape[1]):
             row, weight = index[r, k], weights[r, k]
-            if weight != 0.0:
+            if row == unseen:
+                of_unseen += weight
+            elif weight != 0.0:
                 for e in range(table.shape[1]):
                     sums[r, e] += weight * table[row, e]
+        if of_unseen != 0.0:
+            for e in range(table.shape[1]):
+                sums[r, e] += of_unseen * table[unseen, e]
 
 
 @loop
@@ -100,10 +75,17 @@ def dot_codes(index, table, vectors, products):
 
 @loop
 def spread_weighted(index, weights, vectors, of_table):
-    """of_table[index[r, k]] += weights[r, k] vectors[r]: a gradient of `add_weighted_codes` and of `dot_codes`."""
+    """of_table[index[r, k]] += weights[r, k] vectors[r]: a gradient of `add_weighted` and of `dot_codes`."""
+    unseen = len(of_table) - 1
     for r in range(len(index)):
+        of_unseen = np.float32(0.0)
         for k in range(index.shape[1]):
             row, weight = index[r, k], weights[r, k]
-            if weight != 0.0:
+            if row == unseen:
+                of_unseen += weight
+            elif weight != 0.0:
                 for e in range(of_table.shape[1]):
                     of_table[row, e] += weight * vectors[r, e]
+        if of_unseen != 0.0:
+            for e in range(of_table.shape[1]):
+                of_table[unseen, e] += of_unseen * vectors[r, e]

@@ -58,8 +58,7 @@ def sum_codes(codes: Codes) -> Tensor:
     """sum_k z_k, [R, E]."""
     if codes.which is None:
         return codes.table.sum(-2)
-    sums: Tensor = _Sum.apply(codes.table, codes.which)
-    return sums
+    return sum_weighted_codes(codes.table.new_ones(codes.which.shape), codes)
 
 
 def sum_weighted_codes(weights: Tensor, codes: Codes) -> Tensor:
@@ -78,28 +77,13 @@ def dot_codes(vectors: Tensor, codes: Codes, rows: slice) -> Tensor:
     return products
 
 
-class _Sum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, table: Tensor, index: Array) -> Tensor:
-        ctx.index, ctx.shape = index, table.shape
-        sums = table.new_zeros(len(index), table.shape[1])
-        loops().add_codes(index, array(table), sums.numpy())
-        return sums
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        of_table = gradients[0].new_zeros(ctx.shape)
-        loops().spread_sums(ctx.index, array(gradients[0]), of_table.numpy())
-        return of_table, None
-
-
 class _WeightedSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, table: Tensor, index: Array) -> Tensor:
         ctx.save_for_backward(weights, table)
         ctx.index = index
         sums = table.new_zeros(len(index), table.shape[1])
-        loops().add_weighted_codes(index, array(weights), array(table), sums.numpy())
+        loops().add_weighted(index, array(weights), array(table), sums.numpy())
         return sums
 
     @staticmethod
@@ -126,6 +110,6 @@ class _Dot(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         vectors, table = ctx.saved_tensors
         grad, of_vectors, of_table = array(gradients[0]), vectors.new_zeros(vectors.shape), torch.zeros_like(table)
-        loops().add_weighted_codes(ctx.index, grad, array(table), of_vectors.numpy())
+        loops().add_weighted(ctx.index, grad, array(table), of_vectors.numpy())
         loops().spread_weighted(ctx.index, grad, array(vectors), of_table.numpy())
         return of_vectors, of_table, None
