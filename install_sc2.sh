@@ -5,13 +5,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
     cat <<'TEXT'
-Usage: ./install_sc2.sh [--version 4.10|4.6.2] [--accept-eula] [--maps-only] [--game ZIP] [--maps ZIP]
+Usage: ./install_sc2.sh [--version 4.10|4.6.2] [--accept-eula] [--maps-only] [--smacv2] [--game ZIP] [--maps ZIP]
 
 Installs to $SC2PATH, or to ~/StarCraftII where it is not set.
 
   --version V     4.10 (the default) or 4.6.2, that of SMAC's published results; win rates of the two do not compare
   --accept-eula   accept Blizzard's AI and Machine Learning License without being asked
   --maps-only     only the maps, for a game that is installed (macOS and Windows: by Blizzard's Battle.net)
+  --smacv2        the maps of SMACv2, beside those of SMAC
   --game ZIP      Blizzard's package, where it has been downloaded before
   --maps ZIP      SMAC_Maps.zip, likewise
 TEXT
@@ -22,11 +23,12 @@ fail() {
     exit 2
 }
 
-version=4.10 accepted=no maps_only=no game_zip="" maps_zip=""
+version=4.10 accepted=no maps_only=no task=sc2 game_zip="" maps_zip=""
 while [ $# -gt 0 ]; do
     case "$1" in
         --accept-eula) accepted=yes ;;
         --maps-only) maps_only=yes ;;
+        --smacv2) task=sc2v2 ;;
         --version | --game | --maps)
             [ $# -ge 2 ] || fail "$1 needs a value; see ./install_sc2.sh --help"
             case "$1" in
@@ -48,7 +50,10 @@ case "$version" in
     *) fail "--version $version: allowed are 4.10 and 4.6.2" ;;
 esac
 GAME_URL="https://blzdistsc2-a.akamaihd.net/Linux/$package"
-MAPS_URL=https://github.com/oxwhirl/smac/releases/download/v0.1-beta1/SMAC_Maps.zip
+case "$task" in
+    sc2) MAPS_URL=https://github.com/oxwhirl/smac/releases/download/v0.1-beta1/SMAC_Maps.zip try=3m ;;
+    sc2v2) MAPS_URL=https://github.com/oxwhirl/smacv2/releases/download/maps/SMAC_Maps.zip try=terran_5_vs_5 ;;
+esac
 LICENSE_URL=https://blzdistsc2-a.akamaihd.net/AI_AND_MACHINE_LEARNING_LICENSE.html
 folder="${SC2PATH:-$HOME/StarCraftII}"
 
@@ -96,13 +101,12 @@ fi
 
 [ -d "$folder/Versions" ] || fail "there is no StarCraft II in $folder: set SC2PATH, or leave out --maps-only"
 if [ -z "$maps_zip" ]; then
-    maps_zip="$folder/SMAC_Maps.zip"
+    maps_zip="$folder/$task-maps.zip"
     fetch "$MAPS_URL" "$maps_zip"
 fi
-mkdir -p "$folder/Maps"
-unzip -q -o "$maps_zip" -d "$folder/Maps"
-[ -n "$(find "$folder/Maps/SMAC_Maps" -name '*.SC2Map' 2>/dev/null | head -n 1)" ] ||
-    fail "$maps_zip holds no maps SMAC_Maps/*.SC2Map"
+mkdir -p "$folder/Maps/SMAC_Maps"
+unzip -q -o -j "$maps_zip" '*.SC2Map' -d "$folder/Maps/SMAC_Maps" || fail "$maps_zip holds no maps *.SC2Map"
 echo "StarCraft II: $folder"
 [ "$folder" = "$HOME/StarCraftII" ] || echo "Its runs need: export SC2PATH=$folder"
-echo "Try: python src/main.py --config=bn_mappo --env-config=sc2 with env_args.backend=sc2 env_args.map_name=3m"
+[ "$task" = sc2v2 ] || backend="env_args.backend=sc2 " # SMACv2 has no other
+echo "Try: python src/main.py --config=bn_mappo --env-config=$task with ${backend-}env_args.map_name=$try"

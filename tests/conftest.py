@@ -52,7 +52,7 @@ class StandIn:
         (self.game / "Versions" / "Base69232").mkdir(parents=True)
         (self.game / "Versions" / "Base75689").mkdir()
         (self.game / "Maps" / "SMAC_Maps").mkdir(parents=True)
-        for name in ("3m", "8m", "MMM2"):
+        for name in ("3m", "8m", "MMM2", "32x32_flat"):
             (self.game / "Maps" / "SMAC_Maps" / f"{name}.SC2Map").touch()
 
     def order(self, fault: str) -> None:
@@ -92,7 +92,7 @@ def starcraft(monkeypatch, tmp_path_factory, no_starcraft):
     monkeypatch.setenv("STAND_IN", str(stand_in.orders))
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "stand_ins"))
     yield stand_in
-    for name in [name for name in sys.modules if name.split(".")[0] == "smac"]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("smac", "smacv2")]:
         del sys.modules[name]
     for pid in stand_in.running():  # of tests that close nothing; one may end meanwhile
         with contextlib.suppress(ProcessLookupError):

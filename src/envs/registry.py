@@ -13,6 +13,7 @@ from bn_mappo.core.specs import Array, EnvInfo
 from bn_mappo.envs.adapters.gymma import Gymma
 from bn_mappo.envs.adapters.pettingzoo import PettingZoo
 from bn_mappo.envs.adapters.starcraft2 import StarCraft2
+from bn_mappo.envs.adapters.starcraft2_v2 import StarCraft2V2
 from bn_mappo.envs.arguments import check_arguments, fill_arguments
 from bn_mappo.envs.games.aloha import Aloha
 from bn_mappo.envs.games.coordination_game import CoordinationGame
@@ -32,6 +33,7 @@ REGISTRY.register("matrix_game", "two agents choose once, beside the worst outco
 REGISTRY.register("two_step", "a safe matrix game, or one that pays more if both play it well")(TwoStep)
 REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)
 REGISTRY.register("sc2", "StarCraft II itself, through the SMAC authors' package")(StarCraft2)
+REGISTRY.register("sc2v2", "SMACv2 in the same game: new teams and starts in each episode")(StarCraft2V2)
 REGISTRY.register("gymma", "several agents of Gymnasium, such as LBF and RWARE, with EPyMARL's arguments")(Gymma)
 REGISTRY.register("pettingzoo", "parallel environments of PettingZoo, such as those of MPE")(PettingZoo)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bn_mappo.envs.adapters.starcraft2_install import problems
+from bn_mappo.envs.adapters.starcraft2_install import SMACV2, problems
 
 SCRIPT = Path(__file__).parents[2] / "install_sc2.sh"
 pytestmark = pytest.mark.skipif(
@@ -52,6 +52,15 @@ def test_maps_alone(folder):
     (folder / "game" / "Versions").mkdir(parents=True)
     assert missing_of_the_game() == ["./install_sc2.sh --maps-only"]
     assert install(folder, "--maps-only").returncode == 0 and missing_of_the_game() == []
+
+
+def test_maps_of_smacv2_lie_in_no_folder_of_their_archive(folder):
+    (folder / "game" / "Versions").mkdir(parents=True)
+    with zipfile.ZipFile(folder / "maps.zip", "w") as package:
+        package.writestr("32x32_flat.SC2Map", "")
+    done = install(folder, "--maps-only", "--smacv2")
+    assert done.returncode == 0 and "--env-config=sc2v2 with env_args.map_name=terran_5_vs_5" in done.stdout
+    assert [problem.what for problem in problems("32x32_flat", SMACV2) if problem.is_map] == []
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from bn_mappo.core.specs import EntityGroup
 from bn_mappo.envs.adapters.backends import settle
 from bn_mappo.envs.adapters.starcraft2 import MOST_STARTS, StarCraft2
 from bn_mappo.envs.adapters.starcraft2_install import problems
+from bn_mappo.envs.adapters.starcraft2_v2 import TEAMS, StarCraft2V2
 from bn_mappo.envs.games.skirmish.game import RULES
 from bn_mappo.envs.multiagentenv import EpisodeLostError
 from bn_mappo.envs.registry import check_env_args, describe, fill_env_args, get_env_info
@@ -346,3 +347,76 @@ def test_what_a_lost_episode_held_changes_no_weight(starcraft):
         setup.learner.train(batch, 0)
         weights.append(torch.cat([p.flatten() for _, p in setup.learner._named_parameters()]))
     torch.testing.assert_close(weights[0], weights[1])
+
+
+def test_smacv2_draws_new_teams_in_each_episode(starcraft):
+    """Their sizes are those of the map's name; the dead have no choice, as always, and a battle ends as in SMAC."""
+    env = StarCraft2V2(5, map_name="zerg_5_vs_6")
+    assert (env.info.n_agents, env.info.n_actions, env.info.episode_limit) == (5, 12, 200)
+    for _ in range(3):
+        *_, (_, terminated, truncated, info) = play(env, NORTH)
+    assert (terminated, truncated, info["battle_won"], info["dead_allies"]) == (True, False, 0.0, 5.0)
+    assert env.get_avail_actions().tolist() == [[True] + [False] * 11] * 5
+    teams = env.game.env.teams
+    assert len(teams) == 3 and len(set(map(tuple, teams))) > 1
+    assert all(set(team) <= set(TEAMS["zerg"]) and set(team) != {"baneling"} for team in teams)
+    facts = dict(env.info.record.description)
+    assert facts["backend"] == "sc2" and facts["smacv2_package"] == "unknown" and "smac_package" not in facts
+    assert len(starcraft.running()) == 1
+    env.close()
+    assert starcraft.running() == []
+
+
+def test_smacv2_takes_its_packages_other_arguments_and_its_own_teams(starcraft):
+    mine = {"n_units": 2, "n_enemies": 3, "team_gen": {"unit_types": ["marine"], "weights": [1.0], "observe": True}}
+    mine["team_gen"]["exception_unit_types"] = []
+    checked = check_env_args("sc2v2", {"prob_obs_enemy": 0.0, "capability_config": mine, "difficulty": 7})
+    env = StarCraft2V2(5, **checked)
+    assert (env.info.n_agents, env.game.n_enemies, env.game.prob_obs_enemy) == (2, 3, 0.0)
+    assert env.game.arguments["difficulty"] == "7" and env.game.arguments["continuing_episode"] is True
+    names = StarCraft2V2(5, conic_fov=True, num_fov_actions=3).info.record.action_names
+    assert names[5:10] == ("west", "look 0", "look 1", "look 2", "target 0") and len(names) == 14
+
+
+@pytest.mark.parametrize(("map_name", "is_declared"), [("protoss_5_vs_5", True), ("terran_5_vs_5", False)])
+def test_smacv2_declares_entities_where_no_slot_is_a_healer_of_chance(starcraft, map_name, is_declared):
+    enemies, allies = StarCraft2V2(5, map_name=map_name).info.entities or (None, None)
+    if not is_declared:
+        assert enemies is None
+        return
+    assert enemies == EntityGroup("enemies", 4, 5, 5, 6, (0, 1, 2, 3, 4))
+    assert allies == EntityGroup("allies", 29, 4, 5, None, (), are_agents=True, seen=0, distance=1)
+
+
+@pytest.mark.parametrize(
+    ("updates", "words"),
+    [
+        ({"map_name": "terran5_vs_5"}, ["terran5_vs_5", "RACE_N_vs_M", "'terran_5_vs_5'"]),
+        ({"map_name": "human_5_vs_5"}, ["protoss, terran, zerg"]),
+        ({"prob_obs_enemies": 1}, ["prob_obs_enemies", "'prob_obs_enemy'"]),
+        ({"replay_prefix": "a/b"}, ["replay_dir"]),
+    ],
+)
+def test_wrong_arguments_of_smacv2_are_told_before_any_game_starts(starcraft, updates, words):
+    with pytest.raises(ConfigError) as error:
+        get_env_info(make_config(env="sc2v2", **{f"env_args__{name}": value for name, value in updates.items()}))
+    assert all(word in str(error.value) for word in words) and starcraft.launched() == []
+
+
+def test_what_is_missing_of_smacv2_is_named_with_its_remedy(starcraft, monkeypatch):
+    (starcraft.game / "Maps" / "SMAC_Maps" / "32x32_flat.SC2Map").unlink()
+    with pytest.raises(ConfigError, match=r"install_sc2.sh --maps-only --smacv2(.|\n)*env_args.teams=random"):
+        StarCraft2V2(5)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if "stand_ins" not in folder])
+    with pytest.raises(ConfigError, match=r"smacv2.env(.|\n)*requirements-sc2v2.txt"):
+        StarCraft2V2(5)
+
+
+@pytest.mark.parametrize("alg", ["mappo", "bn_mappo", "qmix"])
+def test_methods_learn_from_smacv2(starcraft, alg):
+    config = make_config(alg, "sc2v2", runner="episode", batch_size_run=2, batch_size=2, segment_length=8)
+    setup, rollout = make_rollout(config)
+    batch = rollout.collect(0.0)
+    rollout.env.close()
+    statistics = setup.learner.train(batch, 0)
+    assert all(torch.isfinite(torch.as_tensor(value)) for value in (statistics or {}).values())

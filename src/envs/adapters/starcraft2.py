@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 from bn_mappo.core.errors import ConfigError, WorkerError
 from bn_mappo.core.seeds import derive_seed
 from bn_mappo.core.specs import Array, EntityGroup, EnvInfo, EnvRecord
-from bn_mappo.envs.adapters.starcraft2_install import INSTALL_PACKAGE, describe_game, explain, game_folder, problems
+from bn_mappo.envs.adapters.starcraft2_install import SMAC, Package, describe_game, explain, game_folder, problems
 from bn_mappo.envs.multiagentenv import EpisodeLostError, MultiAgentEnv
 from bn_mappo.envs.smac_arguments import Difficulty, action_names
 
@@ -22,21 +23,21 @@ SEEDS = 2**31  # the game takes 32 bits
 MOST_STARTS = 3  # of one episode, before the game counts as broken
 
 
-def import_game_class() -> Any:
-    """The class StarCraft2Env; ConfigError where its package is there and cannot be imported."""
+def import_game_class(package: Package, module: str, name: str, without: str) -> Any:
+    """The class MODULE.NAME; ConfigError where it cannot be imported. `without`: how to play without the game."""
     folder = game_folder()
     if folder is not None:
         os.environ["SC2PATH"] = str(folder)  # its package knows fewer of the usual folders
     try:
-        game_class = importlib.import_module("smac.env").StarCraft2Env
+        game_class = getattr(importlib.import_module(module), name)
         flags = sys.modules.get("absl.flags")
         if flags is not None and not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # pysc2 refuses to start games before; our command line has none of its flags
         return game_class
     except Exception as error:  # protobuf, for one, raises TypeError where versions do not fit
         raise ConfigError(
-            f"the package of the SMAC authors (smac.env) cannot be imported: {type(error).__name__}: {error}\n"
-            f"Install it with its requirements: {INSTALL_PACKAGE}\nWithout the game: env_args.backend=skirmish"
+            f"the package of the SMAC authors ({module}) cannot be imported: {type(error).__name__}: {error}\n"
+            f"Install it with its requirements: {package.install}\nWithout the game: {without}"
         ) from error
 
 
@@ -53,69 +54,42 @@ def entities_of(game: Any) -> tuple[EntityGroup, ...]:
     )
 
 
-class StarCraft2(MultiAgentEnv):
-    """One real game. Owns the game's process, which is started by the first `reset`, not before.
+class RealGame(MultiAgentEnv):
+    """One real game, played by a class with SMAC's interface. Owns its process, which the first `reset` starts.
 
-    Keyword arguments are those of StarCraft2Env; src/config/envs/sc2.yaml explains them. `backend` has been settled
-    before (adapters/backends.py). A game that crashes raises EpisodeLostError; its package has then started it anew.
+    A game that crashes raises EpisodeLostError; its package has then started it anew.
     """
 
     def __init__(
         self,
+        make: Callable[..., Any],
         worker_seed: int,
-        *,
-        backend: Backend = "auto",
-        map_name: str = "3m",
-        step_mul: int = 8,
-        move_amount: float = 2.0,
-        difficulty: Difficulty = "7",
-        game_version: str | None = None,
-        seed: int | None = None,
-        continuing_episode: bool = True,
-        obs_all_health: bool = True,
-        obs_own_health: bool = True,
-        obs_last_action: bool = False,
-        obs_pathing_grid: bool = False,
-        obs_terrain_height: bool = False,
-        obs_instead_of_state: bool = False,
-        obs_timestep_number: bool = False,
-        state_last_action: bool = True,
-        state_timestep_number: bool = False,
-        reward_sparse: bool = False,
-        reward_only_positive: bool = True,
-        reward_death_value: float = 10.0,
-        reward_win: float = 200.0,
-        reward_defeat: float = 0.0,
-        reward_negative_scale: float = 0.5,
-        reward_scale: bool = True,
-        reward_scale_rate: float = 20.0,
-        replay_dir: str = "",
-        replay_prefix: str = "",
-        window_size_x: int = 1920,
-        window_size_y: int = 1200,
-        heuristic_ai: bool = False,
-        heuristic_rest: bool = False,
-        debug: bool = False,
+        arguments: dict[str, Any],
+        package: Package,
+        entities: Callable[[Any], tuple[EntityGroup, ...]],
     ):
-        arguments = dict(locals())  # first of all: nothing but the parameters
-        if missing := problems(map_name):
-            raise ConfigError(f"env=sc2, but {explain(missing)}")
+        """`arguments` go to `make`, with a few changes; `entities`: what the game's observations show, by kind."""
+        seed, replay_prefix, replay_dir = (arguments[name] for name in ("seed", "replay_prefix", "replay_dir"))
         if os.path.basename(replay_prefix) != replay_prefix:
             raise ConfigError(
                 f"env_args.replay_prefix={replay_prefix}: begins a file name; the folder is env_args.replay_dir"
             )
-        for ours in ("self", "worker_seed", "backend"):
-            del arguments[ours]
-        arguments["seed"] = (worker_seed if seed is None else derive_seed(seed, worker_seed)) % SEEDS
-        arguments["move_amount"] = int(move_amount) if move_amount == int(move_amount) else move_amount  # also an index
-        arguments["continuing_episode"] = True  # else the package does not tell a time limit from a lost battle
-        arguments["replay_dir"] = os.path.abspath(replay_dir) if replay_dir else ""
-        self.limit_truncates, self.replay_dir = continuing_episode, arguments["replay_dir"]
+        move = arguments["move_amount"]
+        self.limit_truncates = bool(arguments["continuing_episode"])
+        self.replay_dir = os.path.abspath(replay_dir) if replay_dir else ""
+        given = {
+            **arguments,
+            "seed": (worker_seed if seed is None else derive_seed(seed, worker_seed)) % SEEDS,
+            "move_amount": int(move) if move == int(move) else move,  # also an index
+            "continuing_episode": True,  # else the package does not tell a time limit from a lost battle
+            "replay_dir": self.replay_dir,
+        }
         try:
-            self.game = import_game_class()(**arguments)
+            self.game = make(**given)
         except (KeyError, TypeError, AssertionError) as error:
             raise ConfigError(
-                f"the installed package of the SMAC authors refuses these env_args (map_name={map_name}): {error!r}"
+                f"the installed package of the SMAC authors refuses these env_args (map_name={given['map_name']}): "
+                f"{error!r}"
             ) from error
         sizes = self.game.get_env_info()
         self.info = EnvInfo(
@@ -125,12 +99,12 @@ class StarCraft2(MultiAgentEnv):
             state_dim=int(sizes["state_shape"]),
             episode_limit=int(sizes["episode_limit"]),
             masks_actions=True,
-            entities=entities_of(self.game),
+            entities=entities(self.game),
             record=EnvRecord(
-                tuple(describe_game(game_version).items()),
+                tuple(describe_game(arguments["game_version"], package).items()),
                 (("real_game", 1.0),),
                 restarts_metric="sc2_restarts",
-                action_names=action_names(int(sizes["n_actions"])),
+                action_names=action_names(int(sizes["n_actions"]), self.game.n_actions_no_attack),
             ),
         )
         self.is_launched = False  # the game's process has been started
@@ -188,3 +162,56 @@ class StarCraft2(MultiAgentEnv):
 
     def close(self) -> None:
         self.game.close()
+
+
+class StarCraft2(RealGame):
+    """One real game on a map of SMAC.
+
+    Keyword arguments are those of StarCraft2Env; src/config/envs/sc2.yaml explains them. `backend` has been settled
+    before (adapters/backends.py).
+    """
+
+    def __init__(
+        self,
+        worker_seed: int,
+        *,
+        backend: Backend = "auto",
+        map_name: str = "3m",
+        step_mul: int = 8,
+        move_amount: float = 2.0,
+        difficulty: Difficulty = "7",
+        game_version: str | None = None,
+        seed: int | None = None,
+        continuing_episode: bool = True,
+        obs_all_health: bool = True,
+        obs_own_health: bool = True,
+        obs_last_action: bool = False,
+        obs_pathing_grid: bool = False,
+        obs_terrain_height: bool = False,
+        obs_instead_of_state: bool = False,
+        obs_timestep_number: bool = False,
+        state_last_action: bool = True,
+        state_timestep_number: bool = False,
+        reward_sparse: bool = False,
+        reward_only_positive: bool = True,
+        reward_death_value: float = 10.0,
+        reward_win: float = 200.0,
+        reward_defeat: float = 0.0,
+        reward_negative_scale: float = 0.5,
+        reward_scale: bool = True,
+        reward_scale_rate: float = 20.0,
+        replay_dir: str = "",
+        replay_prefix: str = "",
+        window_size_x: int = 1920,
+        window_size_y: int = 1200,
+        heuristic_ai: bool = False,
+        heuristic_rest: bool = False,
+        debug: bool = False,
+    ):
+        arguments = dict(locals())  # first of all: nothing but the parameters
+        for ours in ("self", "worker_seed", "backend", "__class__"):
+            arguments.pop(ours, None)
+        if missing := problems(map_name):
+            raise ConfigError(f"env=sc2, but {explain(missing)}")
+        make = import_game_class(SMAC, "smac.env", "StarCraft2Env", "env_args.backend=skirmish")
+        super().__init__(make, worker_seed, arguments, SMAC, entities_of)

@@ -1,4 +1,4 @@
-"""What of StarCraft II is on this machine: the SMAC authors' package, the game, its maps. Starts nothing."""
+"""What of StarCraft II is on this machine: the packages of SMAC and SMACv2, the game, its maps. Starts nothing."""
 
 import importlib.metadata
 import importlib.util
@@ -14,9 +14,22 @@ MAP_FOLDER = Path("Maps", "SMAC_Maps")
 MAP_SUFFIX = ".SC2Map"
 VERSIONS = {"Base69232": "4.6.2", "Base75689": "4.10.0"}  # of Blizzard's Linux packages that SMAC is played with
 
-INSTALL_PACKAGE = ".venv/bin/pip install -r requirements-sc2.txt"
 INSTALL_GAME = "./install_sc2.sh"
-INSTALL_MAPS = "./install_sc2.sh --maps-only"
+
+
+class Package(NamedTuple):
+    """One of the two packages that play battles in the game. Neither is on PyPI, where "smac" is another project."""
+
+    module: str  # the battles are in MODULE.env
+    distribution: str
+    install: str
+    install_maps: str
+
+
+SMAC = Package("smac", "SMAC", ".venv/bin/pip install -r requirements-sc2.txt", f"{INSTALL_GAME} --maps-only")
+SMACV2 = Package(
+    "smacv2", "SMACv2", ".venv/bin/pip install -r requirements-sc2v2.txt", f"{INSTALL_GAME} --maps-only --smacv2"
+)
 
 
 class Problem(NamedTuple):
@@ -27,15 +40,17 @@ class Problem(NamedTuple):
     is_map: bool = False  # package and game are there
 
 
-def package_problem() -> Problem | None:
-    """None where `smac` is the SMAC authors' package."""
-    spec = importlib.util.find_spec("smac")
+def package_problem(package: Package) -> Problem | None:
+    """None where the package is there, and is that of the SMAC authors."""
+    spec = importlib.util.find_spec(package.module)
     if spec is None:
-        return Problem("the SMAC authors' Python package (smac.env) is not installed", INSTALL_PACKAGE)
+        return Problem(f"the SMAC authors' Python package ({package.module}.env) is not installed", package.install)
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     if not any((folder / "env" / "__init__.py").is_file() for folder in folders):
-        what = "the installed Python package 'smac' is PyPI's optimiser of that name, not the SMAC authors' package"
-        return Problem(what, f".venv/bin/pip uninstall smac; {INSTALL_PACKAGE}")
+        what = f"the installed Python package '{package.module}' is not the SMAC authors'"
+        if package is SMAC:
+            what += ", but PyPI's optimiser of that name"
+        return Problem(what, f".venv/bin/pip uninstall {package.module}; {package.install}")
     return None
 
 
@@ -67,21 +82,22 @@ def game_problem() -> Problem | None:
     return Problem(f"StarCraft II is not in {tried}, and SC2PATH is not set", INSTALL_GAME)
 
 
-def map_problem(folder: Path, map_name: str) -> Problem | None:
+def map_problem(folder: Path, map_name: str, package: Package) -> Problem | None:
     """None where the map's file is among the game's maps."""
     maps = sorted(path.stem for path in (folder / MAP_FOLDER).glob(f"*{MAP_SUFFIX}"))
     if map_name in maps:
         return None
     if not maps:
-        return Problem(f"the SMAC maps are not in {folder / MAP_FOLDER}", INSTALL_MAPS, is_map=True)
+        return Problem(f"the SMAC maps are not in {folder / MAP_FOLDER}", package.install_maps, is_map=True)
     what = f"there is no map '{map_name}' in {folder / MAP_FOLDER}.{nearest(map_name, maps)} There: {', '.join(maps)}"
-    return Problem(what, INSTALL_MAPS, is_map=True)
+    return Problem(what, package.install_maps, is_map=True)
 
 
-def problems(map_name: str) -> list[Problem]:
+def problems(map_name: str, package: Package = SMAC) -> list[Problem]:
     """All that is missing to play a map in the real game; empty: nothing that can be seen without starting it."""
     folder = game_folder()
-    found = [package_problem(), game_problem(), None if folder is None else map_problem(folder, map_name)]
+    missing_map = None if folder is None else map_problem(folder, map_name, package)
+    found = [package_problem(package), game_problem(), missing_map]
     return [problem for problem in found if problem is not None]
 
 
@@ -105,17 +121,18 @@ def played_version(folder: Path, asked: str | None) -> str:
     return f"{VERSIONS[newest]} ({newest})" if newest in VERSIONS else newest
 
 
-def describe_game(asked_version: str | None) -> dict[str, str]:
+def describe_game(asked_version: str | None, package: Package = SMAC) -> dict[str, str]:
     """What a run on the real game records of it; `asked_version`: the argument game_version."""
     folder = game_folder()
     version = "unknown" if folder is None else played_version(folder, asked_version)
-    return {"backend": "sc2", "game_version": version, "game_folder": str(folder), "smac_package": package_version()}
+    game = {"backend": "sc2", "game_version": version, "game_folder": str(folder)}
+    return {**game, f"{package.module}_package": package_version(package)}
 
 
-def package_version() -> str:
+def package_version(package: Package) -> str:
     """Version of the SMAC authors' package, with the commit that it was installed from where pip has kept it."""
     try:
-        distribution = importlib.metadata.distribution("SMAC")
+        distribution = importlib.metadata.distribution(package.distribution)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
     try:
