@@ -17,6 +17,7 @@ from bn_mappo.envs.adapters.starcraft2_v2 import StarCraft2V2
 from bn_mappo.envs.arguments import check_arguments, fill_arguments
 from bn_mappo.envs.games.aloha import Aloha
 from bn_mappo.envs.games.coordination_game import CoordinationGame
+from bn_mappo.envs.games.foraging import Foraging
 from bn_mappo.envs.games.matrix_game import MatrixGame
 from bn_mappo.envs.games.skirmish import Skirmish
 from bn_mappo.envs.games.two_step import TwoStep
@@ -29,6 +30,7 @@ from bn_mappo.envs.vector.runners import RUNNERS, Environment, Games
 REGISTRY: Registry = Registry("env")
 REGISTRY.register("coordination_game", "N agents with a bit each are paid for agreeing")(CoordinationGame)
 REGISTRY.register("aloha", "islands that send messages and collide with their neighbours")(Aloha)
+REGISTRY.register("foraging", "Level-Based Foraging on arrays: food that may be too heavy for one agent")(Foraging)
 REGISTRY.register("matrix_game", "two agents choose once, beside the worst outcomes the best one")(MatrixGame)
 REGISTRY.register("two_step", "a safe matrix game, or one that pays more if both play it well")(TwoStep)
 REGISTRY.register("skirmish", "StarCraft micromanagement without StarCraft: the tasks of SMAC")(Skirmish)

@@ -52,7 +52,7 @@ def suite_file(tmp_path) -> Path:
 def test_every_run_of_the_package_s_suites_can_be_made(name):
     suite = load_suite(name)
     if name == "grid":
-        for package in ("lbforaging", "rware", "mpe2"):
+        for package in ("rware", "mpe2"):
             pytest.importorskip(package)
     for algorithm in suite.algorithms:
         for task in suite.tasks:
