@@ -403,12 +403,13 @@ def test_wrong_arguments_of_smacv2_are_told_before_any_game_starts(starcraft, up
     assert all(word in str(error.value) for word in words) and starcraft.launched() == []
 
 
-def test_what_is_missing_of_smacv2_is_named_with_its_remedy(starcraft, monkeypatch):
+def test_what_is_missing_of_smacv2_is_named_with_its_remedy(starcraft, monkeypatch, tmp_path):
     (starcraft.game / "Maps" / "SMAC_Maps" / "32x32_flat.SC2Map").unlink()
     with pytest.raises(ConfigError, match=r"install_sc2.sh --maps-only --smacv2(.|\n)*env_args.teams=random"):
         StarCraft2V2(5)
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if "stand_ins" not in folder])
-    with pytest.raises(ConfigError, match=r"smacv2.env(.|\n)*requirements-sc2v2.txt"):
+    monkeypatch.setenv("SC2PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"smacv2.env(.|\n)*requirements-sc2v2.txt\n(.|\n)*install_sc2.sh --smacv2"):
         StarCraft2V2(5)
 
 

@@ -14,8 +14,6 @@ MAP_FOLDER = Path("Maps", "SMAC_Maps")
 MAP_SUFFIX = ".SC2Map"
 VERSIONS = {"Base69232": "4.6.2", "Base75689": "4.10.0"}  # of Blizzard's Linux packages that SMAC is played with
 
-INSTALL_GAME = "./install_sc2.sh"
-
 
 class Package(NamedTuple):
     """One of the two packages that play battles in the game. Neither is on PyPI, where "smac" is another project."""
@@ -23,12 +21,23 @@ class Package(NamedTuple):
     module: str  # the battles are in MODULE.env
     distribution: str
     install: str
+    install_game: str  # and its maps
     install_maps: str
 
 
-SMAC = Package("smac", "SMAC", ".venv/bin/pip install -r requirements-sc2.txt", f"{INSTALL_GAME} --maps-only")
+SMAC = Package(
+    "smac",
+    "SMAC",
+    ".venv/bin/pip install -r requirements-sc2.txt",
+    "./install_sc2.sh",
+    "./install_sc2.sh --maps-only",
+)
 SMACV2 = Package(
-    "smacv2", "SMACv2", ".venv/bin/pip install -r requirements-sc2v2.txt", f"{INSTALL_GAME} --maps-only --smacv2"
+    "smacv2",
+    "SMACv2",
+    ".venv/bin/pip install -r requirements-sc2v2.txt",
+    "./install_sc2.sh --smacv2",
+    "./install_sc2.sh --maps-only --smacv2",
 )
 
 
@@ -71,15 +80,16 @@ def game_folder() -> Path | None:
     return next((folder for folder in folders if (folder / "Versions").is_dir()), None)
 
 
-def game_problem() -> Problem | None:
-    """None where the game is installed."""
+def game_problem(package: Package) -> Problem | None:
+    """None where the game is installed; `package` tells which maps come with it."""
     if game_folder() is not None:
         return None
     given = os.environ.get("SC2PATH")
     if given:
-        return Problem(f"there is no StarCraft II in SC2PATH={given}, which has no folder Versions", INSTALL_GAME)
+        what = f"there is no StarCraft II in SC2PATH={given}, which has no folder Versions"
+        return Problem(what, package.install_game)
     tried = ", ".join(str(folder) for folder in usual_folders())
-    return Problem(f"StarCraft II is not in {tried}, and SC2PATH is not set", INSTALL_GAME)
+    return Problem(f"StarCraft II is not in {tried}, and SC2PATH is not set", package.install_game)
 
 
 def map_problem(folder: Path, map_name: str, package: Package) -> Problem | None:
@@ -97,7 +107,7 @@ def problems(map_name: str, package: Package = SMAC) -> list[Problem]:
     """All that is missing to play a map in the real game; empty: nothing that can be seen without starting it."""
     folder = game_folder()
     missing_map = None if folder is None else map_problem(folder, map_name, package)
-    found = [package_problem(package), game_problem(), missing_map]
+    found = [package_problem(package), game_problem(package), missing_map]
     return [problem for problem in found if problem is not None]
 
 
