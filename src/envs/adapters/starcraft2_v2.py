@@ -21,7 +21,7 @@ TEAMS: dict[str, dict[str, float]] = {  # SMACv2's chances of each type of unit,
     "terran": {"marine": 0.45, "marauder": 0.45, "medivac": 0.1},
     "zerg": {"zergling": 0.45, "baneling": 0.1, "hydralisk": 0.45},
 }
-NOT_ALONE = {"protoss": ["colossus"], "terran": ["medivac"], "zerg": ["baneling"]}  # no team of these types alone
+NOT_ALONE = {"terran": ["medivac"], "zerg": ["baneling"]}  # no team of these types alone
 
 
 def capabilities(race: str, n_agents: int, n_enemies: int) -> dict[str, Any]:
@@ -30,8 +30,8 @@ def capabilities(race: str, n_agents: int, n_enemies: int) -> dict[str, Any]:
         "dist_type": "weighted_teams",
         "unit_types": list(TEAMS[race]),
         "weights": list(TEAMS[race].values()),
-        "exception_unit_types": NOT_ALONE[race],
         "observe": True,
+        **({"exception_unit_types": NOT_ALONE[race]} if race in NOT_ALONE else {}),
     }
     starts = {"dist_type": "surrounded_and_reflect", "p": 0.5, "map_x": SIDE, "map_y": SIDE}
     return {"n_units": n_agents, "n_enemies": n_enemies, "team_gen": team, "start_positions": starts}

@@ -18,7 +18,7 @@ class StarCraftCapabilityEnvWrapper:
         team = self.distribution_config["team_gen"]
         while True:
             allies = np.random.default_rng().choice(team["unit_types"], team["n_units"], p=team["weights"]).tolist()
-            if not set(allies) <= set(team["exception_unit_types"]):
+            if not set(allies) <= set(team.get("exception_unit_types", ())):
                 break
         return self.env.reset({"team_gen": {"ally_team": allies}})
 
